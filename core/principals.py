@@ -1,0 +1,46 @@
+"""Who asks: a principal with a tenant and roles.
+
+The tenant always comes from here (from the credentials), never from a payload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.errors import Forbidden
+
+DEFAULT_TENANT = "default"
+
+
+class Role(StrEnum):
+    """What a principal may do; a principal may hold several."""
+
+    INGEST = "ingest"  # push telemetry and business events
+    VIEWER = "viewer"  # see dashboards, KPIs, cases and alerts
+    OPERATOR = "operator"  # acknowledge, silence, ask for control actions
+    APPROVER = "approver"  # approve what others asked for
+    AUDITOR = "auditor"  # read the audit chain
+    ADMIN = "admin"  # everything, the query API included
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody or something that was authenticated."""
+
+    name: str
+    tenant: str = DEFAULT_TENANT
+    roles: frozenset[Role] = field(default_factory=frozenset)
+
+    def has(self, role: Role) -> bool:
+        """Whether it holds the role; an administrator holds them all."""
+        return role in self.roles or Role.ADMIN in self.roles
+
+    def require(self, role: Role) -> None:
+        """Raises Forbidden unless it holds the role."""
+        if not self.has(role):
+            raise Forbidden(f"{self.name} does not hold the role {role.value!r}")
+
+
+LOCAL_ADMIN = Principal("local", DEFAULT_TENANT, frozenset({Role.ADMIN}))
+"""Who everybody is while the service is bound to loopback with no credentials configured."""
