@@ -114,7 +114,7 @@ class HttpSink:
             message = Status.FromString(response.content).message
         except DecodeError:
             message = ""
-        kind = _FINAL.get(response.status_code, InvalidInput)
+        kind = _FINAL.get(response.status_code, Unavailable if response.status_code >= 500 else InvalidInput)
         return kind(f"{self._url} answered {response.status_code}" + (f": {message}" if message else ""))
 
     def _retry_after(self, response: httpx.Response) -> float | None:
