@@ -106,9 +106,7 @@ class Ledger:
             with self._state.begin() as connection:
                 if _settled(connection, segment):
                     return False
-                connection.execute(
-                    insert(LEDGER_SEGMENTS).values(segment=segment, settled_at=self._clock.time_ns())
-                )
+                connection.execute(insert(LEDGER_SEGMENTS).values(segment=segment, settled_at=self._clock.time_ns()))
                 for key, outcome in sorted(outcomes.items()):
                     _add(connection, key, outcome)
                 if segment % 1_000 == 0:

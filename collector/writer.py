@@ -1,4 +1,4 @@
-"""The writer: takes sealed segments in order, one insert for each signal and tenant, then the ledger, then the file goes.
+"""The writer: sealed segments in order; one insert for each signal and tenant, then the ledger, then the file goes.
 
 A segment's id is the deduplication token, so repeating any step after a crash changes nothing. An engine that cannot be
 reached is asked again for ever, with growing pauses: the log grows meanwhile, not the memory. A segment that the engine
@@ -134,16 +134,14 @@ class SegmentWriter:
             _log.error("segment refused", segment=segment, signal=signal.value, tenant=tenant, error=str(problem))
             stored = self._retried(lambda: self._engine.stored_items(signal, tenant, segment))
             if stored and not job.sealed.replayed:
-                # The main table has rows, a view behind it failed. Smaller pieces would double them: keep the rest aside.
+                # A view behind the main table failed. Smaller pieces would double its rows: keep the rest aside.
                 self._mark_rest(job, frames, stored, str(problem))
             else:
                 self._split(job, signal, tenant, frames, problem)
         if problem is not None or job.sealed.replayed:
             self._verify(job, signal, tenant, frames)
 
-    def _split(
-        self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError
-    ) -> None:
+    def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
         """Halves what was refused until the refused frames are alone."""
         if len(frames) == 1:
             self._prove(job, signal, tenant)
@@ -156,7 +154,7 @@ class SegmentWriter:
                 self._split(job, signal, tenant, half, again)
 
     def _prove(self, job: _Job, signal: Signal, tenant: str) -> None:
-        """Returns once the engine takes a request without items: then a refusal is the frame's fault, not the engine's."""
+        """Returns once the engine takes a request without items: then a refusal is the frame's fault, not its own."""
         meta = SegmentMeta(tenant, job.sealed.segment, job.content.created_ns, "proof")
 
         def proof() -> None:
@@ -224,8 +222,13 @@ class SegmentWriter:
                 data = file.read(region.length)
             claim = region.claim
             signal = claim.signal.value if claim.signal else None
-            details = {"signal": signal, "tenant": claim.tenant, "items": claim.items}
-            self._quarantine.keep(segment, region.offset, region.reason.value, data, details)
+            self._quarantine.keep(
+                segment,
+                region.offset,
+                region.reason.value,
+                data,
+                {"signal": signal, "tenant": claim.tenant, "items": claim.items},
+            )
             self._metrics.quarantined.labels(region.reason.value).inc(claim.items)
 
     def _retried(self, attempt: Callable[[], _T]) -> _T:

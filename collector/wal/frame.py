@@ -70,8 +70,9 @@ def encoded_size(frame: Frame) -> int:
     if not 0 < tenant <= MAX_TENANT_BYTES:
         raise ValueError(f"a tenant's name has 1 to {MAX_TENANT_BYTES} bytes, got {frame.tenant!r}")
     if tenant + len(frame.payload) > MAX_BODY_BYTES or not frame.payload or not 0 < frame.items <= len(frame.payload):
-        raise ValueError(f"a frame has items and at least their number of bytes, got {frame.items} items, "
-                         f"{len(frame.payload)} bytes")
+        raise ValueError(
+            f"a frame has items and at least their number of bytes, got {frame.items} items, {len(frame.payload)} bytes"
+        )
     return HEADER_BYTES + tenant + len(frame.payload)
 
 

@@ -1,10 +1,10 @@
 """The write-ahead log: many threads append, one fsync serves all that wait, and only then are they answered.
 
 A committer thread alone touches the active segment. A segment is sealed when it is large enough, when it is asked for,
-and when the disk fails: after a failed write or fsync nobody knows what is on the disk, so those who waited are refused,
-the segment is cut back to what was acknowledged, never written again, and the next frames go to a new one. After such a
-failure *and* a crash a refused frame may still be found; the log promises "acknowledged means readable", and "refused
-means absent" as far as the disk still obeys.
+and when the disk fails: after a failed write or fsync nobody knows what is on the disk, so those who waited are
+refused, the segment is cut back to what was acknowledged and never written again, and the next frames go to a new one.
+After such a failure *and* a crash a refused frame may still be found: the log promises "acknowledged means readable"
+always, and "refused means absent" as far as the disk obeys.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ class SegmentLog:
     # --- for those who append ---
 
     def submit(self, frames: Sequence[Frame]) -> Future[Position]:
-        """Queues frames; the future is done when they are on disk. Raises Unavailable when the log is full or closed."""
+        """Queues frames; the future is done when they are on disk.
+
+        Raises Unavailable when the log is full or closed, ValueError on what is no frame.
+        """
         size = sum(map(encoded_size, frames))
         waiting = _Waiting(frames, size, Future())
         with self._lock:
