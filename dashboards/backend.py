@@ -123,7 +123,7 @@ class NarrowFastAPI(FastAPIDashServer):
             except Exception:
                 LOG.exception("a dashboard callback failed")
                 raise
-            return answer
+            return _packed(answer, request)
 
         return checked
 
@@ -153,6 +153,18 @@ def _callback_problem(body: Any, known: dict[str, Any]) -> str:
         if len(given) != len(wanted[part]):
             return f"{part} must have {len(wanted[part])} entries, got {len(given)}"
     return ""
+
+
+def _packed(answer: Response, request: Request) -> Response:
+    """The answer compressed, when it is worth it and the caller understands."""
+    body = bytes(answer.body)
+    if len(body) < 1024 or "gzip" not in request.headers.get("accept-encoding", ""):
+        return answer
+    answer.body = gzip.compress(body, 1, mtime=0)
+    answer.headers["Content-Encoding"] = "gzip"
+    answer.headers["Vary"] = "Accept-Encoding"
+    answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
 
 
 class _File:

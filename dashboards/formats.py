@@ -53,7 +53,7 @@ def percent(ratio: float | None) -> str:
     if ratio is None or not math.isfinite(ratio):
         return MISSING
     value = ratio * 100
-    digits = 2 if 0 < abs(value) < 1 else 1
+    digits = 0 if value == 0 else 2 if abs(value) < 1 else 1
     return f"{value:,.{digits}f}{NBSP}%"
 
 

@@ -34,7 +34,7 @@
   grid.opsPercent = function (value) {
     if (missing(value)) { return "–"; }
     var shown = value * 100;
-    return fixed(shown, shown > 0 && shown < 1 ? 2 : 1) + NBSP + "%";
+    return fixed(shown, shown === 0 ? 0 : shown < 1 ? 2 : 1) + NBSP + "%";
   };
   grid.opsMillis = function (value) {
     if (missing(value)) { return "–"; }

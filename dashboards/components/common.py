@@ -89,7 +89,7 @@ def heads(*columns: tuple[str, str]) -> Component:
 def cell(children: Any, label: str, name: str = "", **extra: Any) -> Component:
     """A table cell that carries its column's name, which a narrow screen shows beside it."""
     named: dict[str, Any] = {"data-label": label, **extra}
-    return html.Td(children, className=name, **named)
+    return html.Td(html.Div(children), className=name, **named)
 
 
 def words(name: str) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import dash_ag_grid as dag
+from dash import html
 from dash.development.base_component import Component
 
+from dashboards import formats
+from dashboards.components.common import Status, badge, cell, heads
 from dashboards.reads import ApiLatency
 
 GRID_ID = "latency-grid"
@@ -22,7 +25,6 @@ def latency_grid() -> Component:
         columnDefs=_columns(),
         defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "flex": 1, "minWidth": 84},
         getRowId="params.data.key",
-        columnSize="responsiveSizeToFit",
         dashGridOptions={
             "domLayout": "autoHeight",
             "rowHeight": 36,
@@ -54,8 +56,38 @@ def latency_rows(rows: Sequence[ApiLatency]) -> list[dict[str, Any]]:
             "p95": row.p95_ms,
             "p99": row.p99_ms,
         }
-        for row in sorted(rows, key=lambda row: (-row.p95_ms, row.system, row.operation))
+        for row in slowest_first(rows)
     ]
+
+
+def latency_list(rows: Sequence[ApiLatency]) -> Component:
+    """The same rows for a narrow screen, slowest first, where a grid of seven columns cannot be read."""
+    head = heads(("Operation", ""), ("Calls", ""), ("Errors", ""), ("p50 · p95 · p99", ""))
+    body = [
+        html.Tr(
+            [
+                html.Th([html.Span(row.operation, className="strong"), html.Small(row.system)], scope="row"),
+                cell(formats.count(row.calls), "calls"),
+                cell(
+                    badge(formats.percent(row.error_rate), Status.BAD)
+                    if row.error_rate >= ERROR_RATE_BAD
+                    else formats.percent(row.error_rate),
+                    "errors",
+                ),
+                cell(
+                    " · ".join(formats.milliseconds(value) for value in (row.p50_ms, row.p95_ms, row.p99_ms)),
+                    "p50 · p95 · p99",
+                ),
+            ]
+        )
+        for row in slowest_first(rows)
+    ]
+    return html.Div(html.Table([head, html.Tbody(body)], className="grid stack"), className="card flush narrow-only")
+
+
+def slowest_first(rows: Sequence[ApiLatency]) -> list[ApiLatency]:
+    """By the 95th percentile."""
+    return sorted(rows, key=lambda row: (-row.p95_ms, row.system, row.operation))
 
 
 def _columns() -> list[dict[str, Any]]:
@@ -71,8 +103,8 @@ def _columns() -> list[dict[str, Any]]:
 
     bad = f"params.value >= {ERROR_RATE_BAD}"
     return [
-        {"field": "operation", "headerName": "Operation", "flex": 3, "minWidth": 190, "tooltipField": "operation"},
-        {"field": "system", "headerName": "System", "flex": 2, "minWidth": 130},
+        {"field": "operation", "headerName": "Operation", "flex": 3, "minWidth": 180, "tooltipField": "operation"},
+        {"field": "system", "headerName": "System", "flex": 2, "minWidth": 160},
         number("calls", "Calls", "opsCount"),
         number("error_rate", "Errors", "opsPercent", cellClassRules={"cell-bad": bad}),
         number("p50", "p50", "opsMillis"),

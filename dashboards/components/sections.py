@@ -85,10 +85,10 @@ def waiting_table(steps: Sequence[WaitingStep], view: View) -> Component:
 
 
 def alert_list(alerts: Sequence[AlertTile], view: View) -> Component:
-    """Firing first, then pending; oldest last within each."""
+    """Firing before pending, the severe first, the newest first within each."""
     if not alerts:
         return nothing("No alert is active.", "Rules are evaluated all the time; this list shows what fires.")
-    ordered = sorted(alerts, key=lambda alert: (alert.state != "firing", -alert.since.timestamp()))
+    ordered = sorted(alerts, key=_urgency)
     items = [
         html.Li(
             [
@@ -107,6 +107,11 @@ def alert_list(alerts: Sequence[AlertTile], view: View) -> Component:
         for alert in ordered
     ]
     return html.Ul(items, className="card alerts")
+
+
+def _urgency(alert: AlertTile) -> tuple[bool, int, float]:
+    rank = list(SEVERITIES).index(alert.severity) if alert.severity in SEVERITIES else len(SEVERITIES)
+    return alert.state != "firing", rank, -alert.since.timestamp()
 
 
 def _severity(alert: AlertTile) -> Status:
@@ -178,33 +183,31 @@ def webhook_table(webhooks: Sequence[WebhookFailures], view: View) -> Component:
     for hook in sorted(webhooks, key=lambda hook: (-hook.failure_rate, hook.webhook)):
         bad = hook.failure_rate >= 0.05
         rate = formats.percent(hook.failure_rate)
-        last = (
-            [
-                html.Span(view.ago(hook.last_failure_at), title=view.time(hook.last_failure_at)),
-                html.Small(hook.last_error, className="clip", title=hook.last_error) if hook.last_error else None,
-            ]
-            if hook.last_failure_at
-            else html.Span("none", className="muted")
-        )
+        last: Component | None = None
+        if hook.last_failure_at:
+            said = f": {hook.last_error}" if hook.last_error else ""
+            last = html.Small(f"last {view.ago(hook.last_failure_at)}{said}", title=view.time(hook.last_failure_at))
         rows.append(
             html.Tr(
                 [
                     html.Th(
-                        [html.Span(hook.webhook, className="strong"), html.Small(edge_name(hook.edge))], scope="row"
+                        [html.Span(hook.webhook, className="strong"), html.Small(edge_name(hook.edge)), last],
+                        scope="row",
                     ),
                     cell(
                         [
                             badge(rate, Status.BAD) if bad else html.Span(rate),
-                            html.Small(f"{formats.count(hook.failures)} of {formats.count(hook.attempts)}"),
+                            html.Small(
+                                f"{formats.count(hook.failures)} of {formats.count(hook.attempts)}", className="nowrap"
+                            ),
                         ],
                         "failed",
                         "num",
                     ),
-                    cell(last, "last failure", "num"),
                 ]
             )
         )
-    head = heads(("Webhook", ""), ("Failed", "num"), ("Last failure", "num"))
+    head = heads(("Webhook", ""), ("Failed", "num"))
     return html.Div(html.Table([head, html.Tbody(rows)], className="grid stack"), className="card flush")
 
 

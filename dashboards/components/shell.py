@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from dashboards.aria import HIDDEN, aria
 
-FONT = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", "Helvetica Neue", Arial, sans-serif'
+FONT = "var(--font)"
 MONO = 'ui-monospace, "SF Mono", "Cascadia Mono", "Liberation Mono", Menlo, Consolas, monospace'
 THEME: dict[str, Any] = {
     "fontFamily": FONT,

@@ -22,7 +22,7 @@ from dashboards.components import sections
 from dashboards.components.common import broken, edge_name, nothing, section
 from dashboards.components.dialog import EXPLANATIONS, REASON_MAX, control_dialog, outcome
 from dashboards.components.kpi_card import kpi_card
-from dashboards.components.latency import GRID_ID, latency_grid, latency_rows
+from dashboards.components.latency import GRID_ID, latency_grid, latency_list, latency_rows
 from dashboards.reads import ActionOutcome, Actions, Windows
 from dashboards.snapshot import Section, Snapshot, Snapshots
 from dashboards.view import View
@@ -61,7 +61,7 @@ def layout(windows: Windows, refresh_s: int) -> list[Component]:
                             windows.latency,
                             [
                                 html.Div(id="latency-note"),
-                                html.Div(latency_grid(), id="latency-box", className="card flush"),
+                                html.Div(latency_grid(), id="latency-box", className="hidden"),
                             ],
                         ),
                         section("webhooks", "Webhook failures", windows.webhooks, region("webhooks", 200)),
@@ -108,9 +108,9 @@ def render(snapshot: Snapshot, view: View) -> dict[str, Any]:
         "queues": _part(snapshot.queues, lambda queues: sections.queue_cards(queues, view)),
         "webhooks": _part(snapshot.webhooks, lambda hooks: sections.webhook_table(hooks, view)),
         "targets": _part(snapshot.targets, lambda targets: sections.target_table(targets, view)),
-        "latency_note": None,
+        "latency_note": latency_list(snapshot.latency.value),
         "latency_rows": latency_rows(snapshot.latency.value),
-        "latency_box": "card flush" if snapshot.latency.value else "hidden",
+        "latency_box": "card flush wide-only" if snapshot.latency.value else "hidden",
         "refreshed": snapshot.at.timestamp() * 1000,
     }
     if snapshot.latency.problem:
