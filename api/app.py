@@ -18,7 +18,6 @@ from api.version import VERSION
 from core import Principal
 from metrics import RequestTiming
 
-
 OPEN_NOTICE = "Open to everybody on this machine: no API key exists. `opsintel token create` makes one."
 DESCRIPTION = """Telemetry in, operational intelligence out.
 
@@ -30,7 +29,12 @@ key alone.
 def create_app(services: Services) -> FastAPI:
     """The application; pure construction, nothing is started."""
     app = FastAPI(
-        title="opsintel", version=VERSION, description=DESCRIPTION, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="opsintel",
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.services = services
     problems.install(app)

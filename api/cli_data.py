@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -31,7 +32,9 @@ from kpis import process_streams, process_summary
 from storage import Signal
 
 FLUSH_S = 600.0
-Url = Annotated[str, typer.Option(help="A running service, for example http://127.0.0.1:8080; else its data directory.")]
+Url = Annotated[
+    str, typer.Option(help="A running service, for example http://127.0.0.1:8080; else its data directory.")
+]
 Token = Annotated[str, typer.Option(envvar="OPSINTEL_TOKEN", help="The API key for --url.")]
 Tenant = Annotated[str, typer.Option(help="Whose data, on a stopped service's directory.")]
 
@@ -50,7 +53,9 @@ def import_(
     stream: Annotated[str | None, typer.Option(help="The value stream the cases belong to.")] = None,
     case: Annotated[str | None, typer.Option(help="Column of the case id.")] = None,
     activity: Annotated[str | None, typer.Option(help="Column of the activity.")] = None,
-    timestamp: Annotated[str | None, typer.Option(help="Column of the time (of the end, when there is a start).")] = None,
+    timestamp: Annotated[
+        str | None, typer.Option(help="Column of the time (of the end, when there is a start).")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Column of the start time.")] = None,
     resource: Annotated[str | None, typer.Option(help="Column of who did it.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="A mapping file; options win over it.")] = None,
@@ -87,8 +92,8 @@ def _sink(
     from api.composition import opened_stores
 
     with opened_stores(settings) as stores:
-        collector = Collector(settings, clock, stores.ch, stores.state)
-        collector.start(receivers=False)
+        collector = Collector(settings, clock, stores.ch, stores.state, CollectorRegistry())
+        collector.start(None)
         try:
 
             def append(payload: bytes, items: int) -> None:
@@ -107,7 +112,12 @@ def _sink(
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[int, float], None]]:
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]:,} rows"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=1.0, rows=0)
         yield lambda rows, part: bar.update(task, completed=part, rows=rows)

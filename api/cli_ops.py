@@ -162,16 +162,12 @@ def _command(action: str, target: str, reason: str, url: str, token: str) -> Non
     typer.echo(f"{found['id']}: {action} {target}: {found['state']} ({found['detail']})")
 
 
-def control_pause(
-    target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = ""
-) -> None:
+def control_pause(target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = "") -> None:
     """Pause an edge or a workflow."""
     _command("pause", target, reason, url, token)
 
 
-def control_resume(
-    target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = ""
-) -> None:
+def control_resume(target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = "") -> None:
     """Resume an edge or a workflow."""
     _command("resume", target, reason, url, token)
 

@@ -64,9 +64,7 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
 def make_authenticator(settings: Settings, state: StateDb, clock: Clock) -> Authenticator:
     """Raises ConfigurationError where strangers could reach a service that asks for no credentials."""
     keys = ApiKeys(state, clock)
-    authenticator = Authenticator(
-        keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token
-    )
+    authenticator = Authenticator(keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token)
     if not settings.loopback_only and not authenticator.credentials_exist:
         raise ConfigurationError(
             f"bound to {settings.http_host} without any credentials, the service would be open to the network",
@@ -94,7 +92,7 @@ def build(stores: Stores, clock: Clock) -> Services:
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, authenticator.headers, own.registry),
+        collector=Collector(settings, clock, ch, state, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
@@ -112,7 +110,7 @@ def running(services: Services) -> Iterator[Services]:
         if services.tracing:
             stack.callback(services.tracing.stop)
         stack.callback(_quietly, services.collector.stop)
-        services.collector.start()
+        services.collector.start(services.authenticator.headers)
         if services.settings.jobs_enabled:
             schedule = JobSchedule(services)
             stack.callback(schedule.stop)

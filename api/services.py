@@ -38,8 +38,8 @@ class Services:
     def not_ready(self) -> list[str]:
         """Why it cannot serve now; empty when it can."""
         reasons = []
-        if not self.collector.running:
-            reasons.append("the collector is not running")
+        if not self.collector.http_port:
+            reasons.append("the receivers are not open")
         for name, probe in (("engine", lambda: self.ch.query("SELECT 1")), ("state database", self._probe_state)):
             try:
                 probe()

@@ -2,6 +2,13 @@
 
 from kpis.definitions import Basis, Catalogue, KpiDefinition, load_catalogue
 from kpis.jobs import KpiJobs, RunReport
+from kpis.process import (
+    ProcessSummary,
+    WaitingStep,
+    process_streams,
+    process_summary,
+    waiting_now,
+)
 from kpis.schedule import KpiSchedule
 from kpis.values import KpiValue, explain, latest_values, series
 
@@ -12,9 +19,14 @@ __all__ = [
     "KpiJobs",
     "KpiSchedule",
     "KpiValue",
+    "ProcessSummary",
     "RunReport",
+    "WaitingStep",
     "explain",
     "latest_values",
     "load_catalogue",
+    "process_streams",
+    "process_summary",
     "series",
+    "waiting_now",
 ]

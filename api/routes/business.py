@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.routes.access import services, viewer
 from core import InvalidInput
-from kpis import latest_values, load_catalogue, process_summary, series, waiting_now
+from kpis import latest_values, process_streams, process_summary, series, waiting_now
 
 router = APIRouter(prefix="/api/v1", tags=["business"])
 Grain = Annotated[Literal["hour", "day"], Query(description="length of a bucket")]
@@ -27,7 +27,7 @@ def kpis(request: Request, grain: Grain = "day") -> Any:
     """Each value carries definition version, basis, sample size, exclusions, open cases and data-through time."""
     who = viewer(request)
     return {
-        "definitions": jsonable(list(load_catalogue().values())),
+        "definitions": jsonable(list(services(request).catalogue)),
         "values": jsonable(latest_values(services(request).ch, who.tenant, grain)),
     }
 
@@ -46,7 +46,7 @@ def kpi_series(
     found, who = services(request), viewer(request)
     until = _aware(end, "end") or found.clock.now()
     since = _aware(start, "start") or until - timedelta(days=14)
-    definition = load_catalogue().get(kpi_id)
+    definition = found.catalogue.get(kpi_id)
     values = series(
         found.ch, who.tenant, kpi_id, basis=basis, dimension_value=dimension_value, grain=grain, start=since, end=until
     )
@@ -56,7 +56,13 @@ def kpi_series(
 @router.get("/processes/{stream}/summary", summary="Cases, variants, directly-follows edges and durations")
 def summary(request: Request, stream: str) -> Any:
     """Durations in seconds; all variants and all edges."""
-    return jsonable(process_summary(services(request).ch, viewer(request).tenant, stream))
+    return jsonable(process_summary(services(request).ch, viewer(request).tenant, stream).to_json())
+
+
+@router.get("/processes", summary="The streams that have cases")
+def streams(request: Request) -> Any:
+    """By name."""
+    return {"streams": process_streams(services(request).ch, viewer(request).tenant)}
 
 
 @router.get("/processes/waiting", summary="Where open cases wait now, by the money that stands there")

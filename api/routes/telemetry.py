@@ -28,7 +28,19 @@ class Statement(BaseModel):
 def ledger(request: Request) -> dict[str, Any]:
     """received = stored + quarantined + pending + duplicates, for each signal."""
     who = viewer(request)
-    return {"signals": jsonable(services(request).collector.ledger.totals(who.tenant))}
+    totals = services(request).collector.ledger.totals(who.tenant)
+    return {
+        "signals": {
+            signal: {
+                "received": entry.received,
+                "stored": entry.stored,
+                "quarantined": entry.quarantined,
+                "pending": entry.pending,
+                "duplicates": entry.duplicates,
+            }
+            for signal, entry in totals.items()
+        }
+    }
 
 
 @router.post("/query", summary="One read-only SELECT on the product's tables")

@@ -46,7 +46,7 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802 the name is the library's
+        def do_POST(self) -> None:
             seen.bodies.append(gzip.decompress(self.rfile.read(int(self.headers["content-length"]))))
             seen.headers.append({key.lower(): value for key, value in self.headers.items()})
             seen.paths.append(self.path)
