@@ -2,10 +2,11 @@
 
 from alerts.notifier import Delivered, Notifier, Rejected, RetryAfter, RetryPolicy, WebhookNotifier
 from alerts.rules import Rule, load_rules
-from alerts.service import AlertService, AlertView, Tick, open_alerts
+from alerts.service import AlertService, AlertView, Tick
 from alerts.sources import Sources
 from alerts.state import Alert, AlertState, Observation, Reason, Timing, Verdict, step
 from alerts.store import Notification
+from alerts.wiring import open_alerts
 
 __all__ = [
     "Alert",

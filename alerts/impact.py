@@ -5,33 +5,41 @@ It is the work that waits there now, not work that was shown to wait *because* o
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC
 from decimal import Decimal
 
 from alerts.sources import WaitingPoint
 
 
-def systems_of(labels: Mapping[str, str]) -> list[str]:
+@dataclass(frozen=True)
+class Waiting:
+    """Where work waits now, and which service takes work from which queue."""
+
+    points: Sequence[WaitingPoint] = ()
+    consumers: Mapping[str, str] = field(default_factory=dict)
+
+
+def systems_of(labels: Mapping[str, str], consumers: Mapping[str, str]) -> list[str]:
     """The systems that a series speaks of, the likeliest owner of waiting work first.
 
-    An edge `a->b` names b, then a; a queue's destination names itself and its first word (`warehouse.pick`).
+    An edge `a->b` names b, then a. A queue names the service that consumes it.
     """
     if "edge" in labels:
         source, arrow, target = labels["edge"].partition("->")
         return [target, source] if arrow else [source]
     if "destination" in labels:
-        name = labels["destination"]
-        return list(dict.fromkeys([name, *re.split(r"[./:]", name), *re.split(r"[./:_-]", name)]))
+        consumer = consumers.get(labels["destination"])
+        return [consumer] if consumer else []
     return [labels["service"]] if "service" in labels else []
 
 
-def impact_annotations(labels: Mapping[str, str], waiting: Sequence[WaitingPoint]) -> dict[str, str]:
+def impact_annotations(labels: Mapping[str, str], waiting: Waiting) -> dict[str, str]:
     """Annotations `impact` and `impact_{system,cases,value,oldest_since}`; empty when no work waits there."""
-    for system in systems_of(labels):
-        own = [point for point in waiting if point.owner_system == system and point.cases > 0]
+    for system in systems_of(labels, waiting.consumers):
+        own = [point for point in waiting.points if point.owner_system == system and point.cases > 0]
         if own:
             return _describe(system, own)
     return {}

@@ -15,18 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts import store
-from alerts.impact import impact_annotations
-from alerts.notifier import Delivered, Notifier, Rejected, RetryPolicy, WebhookNotifier
+from alerts.impact import Waiting, impact_annotations
+from alerts.notifier import Delivered, Notifier, Rejected, RetryPolicy
 from alerts.payload import Status, fingerprint, message, message_id
-from alerts.rules import Reading, Rule, load_rules
-from alerts.sources import Snapshot, Sources, WaitingPoint
+from alerts.rules import Reading, Rule
+from alerts.sources import Snapshot, Sources
 from alerts.state import Alert, AlertState, Observation, Reason, Timing, Verdict, step
 from alerts.store import Letter, Notification, Stored
-from control import OutboundHttp, Signer
 from core.clock import Clock
 from core.errors import StorageError
 from core.logs import get_logger
-from core.settings import Settings
 from storage import StateDb
 
 DELIVERIES_A_TICK = 100
@@ -115,7 +113,7 @@ class AlertService:
         with self._state.connect() as connection:
             return store.logged(connection, tenant, limit)
 
-    def waiting(self, tenant: str) -> int:
+    def undelivered(self, tenant: str) -> int:
         """How many of the tenant's notifications wait to be delivered."""
         with self._state.connect() as connection:
             return store.waiting(connection, tenant)
@@ -149,7 +147,7 @@ class AlertService:
             foreseen = _plan(tenant, store.load(connection, tenant), judged, now)
         if not any(change.dirty for change in foreseen):
             return foreseen
-        waiting = self._waiting(tenant, snapshot) if any(change.tell for change in foreseen) else ()
+        waiting = self._waiting(tenant, snapshot) if any(change.tell for change in foreseen) else Waiting()
         with self._state.begin() as connection:
             changes = _plan(tenant, store.load(connection, tenant), judged, now)
             for change in changes:
@@ -180,12 +178,12 @@ class AlertService:
             _log.warning("rule without data", tenant=tenant, rule=rule.id, problem=str(problem))
             return []
 
-    def _waiting(self, tenant: str, snapshot: Snapshot) -> Sequence[WaitingPoint]:
+    def _waiting(self, tenant: str, snapshot: Snapshot) -> Waiting:
         try:
-            return snapshot.waiting()
+            return Waiting(tuple(snapshot.waiting()), snapshot.consumers())
         except StorageError as problem:  # a notification without its impact is better than none
             _log.warning("impact not known", tenant=tenant, problem=str(problem))
-            return ()
+            return Waiting()
 
     def _enqueue(self, connection: Any, tenant: str, stored: Stored, status: Status, now: datetime) -> None:
         fired_at = stored.alert.fired_at or now
@@ -332,23 +330,3 @@ def _view(tenant: str, stored: Stored) -> AlertView:
         fired_at=alert.fired_at,
         annotations=stored.annotations,
     )
-
-
-def open_alerts(
-    settings: Settings,
-    state: StateDb,
-    clock: Clock,
-    sources: Sources[Any],
-    tenants: Callable[[], Iterable[str]],
-    http: OutboundHttp,
-    *,
-    external_url: str = "",
-) -> AlertService:
-    """The service that the settings describe; ConfigurationError when rules, URL or secret cannot be used."""
-    notifier = None
-    if settings.alert_webhook_url:
-        secret = settings.alert_webhook_secret
-        signer = Signer(secret, setting="alert_webhook_secret") if secret else None
-        notifier = WebhookNotifier(settings.alert_webhook_url, http, clock, signer)
-    rules = load_rules(settings.rules_file)
-    return AlertService(state, clock, rules, sources, tenants, notifier, external_url=external_url)

@@ -6,7 +6,7 @@ them at most once. Nothing is cached beyond a snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
@@ -86,21 +86,24 @@ class Sources(Generic[Store]):
         latest_values: Callable[[Store, str, str], Sequence[KpiPoint]],
         queue_depths: Callable[[Store, str, datetime, timedelta], Sequence[QueuePoint]],
         waiting_now: Callable[[Store, str, datetime], Sequence[WaitingPoint]] | None = None,
+        queue_consumers: Callable[[Store, str, datetime], Mapping[str, str]] | None = None,
     ) -> None:
-        """latest_values(ch, tenant, grain), queue_depths(ch, tenant, now, window), waiting_now(ch, tenant, now)."""
+        """Called with (ch, tenant, grain), (ch, tenant, now, window), and (ch, tenant, now) for the two of impact."""
         self._ch = ch
         self._latest_values = latest_values
         self._queue_depths = queue_depths
         self._waiting_now = waiting_now
+        self._queue_consumers = queue_consumers
 
     def snapshot(self, tenant: str, now: datetime) -> Snapshot:
         """A view of one tenant at one instant; reads when asked."""
-        ch, waiting_now = self._ch, self._waiting_now
+        ch, waiting_now, consumers = self._ch, self._waiting_now, self._queue_consumers
         return Snapshot(
             now,
             lambda grain: self._latest_values(ch, tenant, grain),
             lambda: self._queue_depths(ch, tenant, now, QUEUE_WINDOW),
             lambda: waiting_now(ch, tenant, now) if waiting_now else (),
+            lambda: consumers(ch, tenant, now) if consumers else {},
         )
 
 
@@ -113,11 +116,13 @@ class Snapshot:
         kpis: Callable[[str], Sequence[KpiPoint]],
         queues: Callable[[], Sequence[QueuePoint]],
         waiting: Callable[[], Sequence[WaitingPoint]],
+        consumers: Callable[[], Mapping[str, str]],
     ) -> None:
         self._now = now
         self._kpis = kpis
         self._queues = queues
         self.waiting = waiting
+        self.consumers = consumers
         self._kpi_values: dict[str, Sequence[KpiPoint]] = {}
         self._queue_values: Sequence[QueuePoint] | None = None
 
