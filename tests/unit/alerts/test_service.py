@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook
 
-from alerts import AlertService, AlertState, Reason
+from alerts import AlertService, AlertState, Reason, store
 from core import StoreUnavailable
 from tests.unit.alerts.conftest import RULES, SECRET, World, kpi
 from tests.unit.control.local_http import Drop, Hang, LocalServer, Received, Reply
@@ -86,6 +86,9 @@ def test_silence_neither_fires_nor_resolves(world: World) -> None:
     assert world.states() == {EDGE: "firing", "a->b": "firing", "late->edge": "pending"}
     view = next(view for view in world.service.active("default") if view.labels["edge"] == EDGE)
     assert view.value == 0.4, "the last value that counted is kept"
+    assert view.annotations["summary"] == f"{EDGE} fails 40.0 %"
+    thin = next(view for view in world.service.active("default") if view.labels["edge"] == "a->b")
+    assert (thin.value, thin.annotations["summary"]) == (0.4, "a->b fails 40.0 %")
     assert world.told() == [("firing", EDGE), ("firing", "a->b")]
     world.telemetry.down, world.telemetry.rates = False, {EDGE: BAD, "late->edge": BAD}
     world.run(0)
@@ -278,6 +281,41 @@ def test_the_receivers_wish_is_honoured(world: World) -> None:
     assert len(world.server.posts()) == 1
     world.run(7)
     assert len(world.server.posts()) == 2
+
+
+def test_resolved_does_not_overtake_firing(world: World) -> None:
+    """Firing waits for the receiver's two minutes; resolved is due at once and still comes after it."""
+    answers = iter([Reply(503, headers={"retry-after": "120"})])
+    world.server.behaviour = lambda _: next(answers, Reply())
+    world.telemetry.depths = {"pick": 500}
+    world.run(0)
+    world.telemetry.depths = {"pick": 5, "pack": 500}
+    world.run(60)
+    assert [World.gist(request) for request in world.server.posts()[1:]] == [("firing", "pack")]
+    world.run(60)
+    assert [World.gist(request) for request in world.server.posts()[2:]] == [("firing", "pick"), ("resolved", "pick")]
+
+
+def test_the_same_message_is_not_decided_twice(world: World) -> None:
+    """Not while it waits, and not after it was sent: the log is what decisions are deduplicated against."""
+    world.telemetry.depths["pick"] = 500
+    world.run(0)
+    (sent,) = world.service.notifications("default")
+    with world.state.begin() as connection:
+        (stored,) = store.load(connection, "default").values()
+
+        def again(message_id: str) -> bool:
+            return store.enqueue(
+                connection,
+                message_id=message_id,
+                tenant="default",
+                stored=stored,
+                status="firing",
+                payload="{}",
+                now=world.clock.now(),
+            )
+
+        assert [again(sent.message_id), again("msg_new"), again("msg_new")] == [False, True, False]
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 410])
