@@ -41,7 +41,7 @@ def create_app(services: Services) -> FastAPI:
     for routes in (health, telemetry, business, action, pages):
         app.include_router(routes.router)
     pages.mount_static(app)
-    app.mount("/v1", services.collector.http_application)
+    app.mount("/v1", services.collector.http_application(services.authenticator.headers))
     notice = OPEN_NOTICE if services.authenticator.open else None
     settings = services.settings
     dashboards.mount(

@@ -1,4 +1,4 @@
-"""`opsintel import` and `opsintel process`: data in, answers out; on a stopped service's directory or through a running one."""
+"""`opsintel import` and `opsintel process`, on a stopped service's data directory or through a running service."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ from kpis import process_streams, process_summary
 from storage import Signal
 
 FLUSH_S = 600.0
-Url = Annotated[
-    str, typer.Option(help="A running service, for example http://127.0.0.1:8080; else its data directory.")
-]
+Url = Annotated[str, typer.Option(help="A running service, such as http://127.0.0.1:8080; else its data directory.")]
 Token = Annotated[str, typer.Option(envvar="OPSINTEL_TOKEN", help="The API key for --url.")]
 Tenant = Annotated[str, typer.Option(help="Whose data, on a stopped service's directory.")]
 
@@ -53,9 +51,7 @@ def import_(
     stream: Annotated[str | None, typer.Option(help="The value stream the cases belong to.")] = None,
     case: Annotated[str | None, typer.Option(help="Column of the case id.")] = None,
     activity: Annotated[str | None, typer.Option(help="Column of the activity.")] = None,
-    timestamp: Annotated[
-        str | None, typer.Option(help="Column of the time (of the end, when there is a start).")
-    ] = None,
+    timestamp: Annotated[str | None, typer.Option(help="Column of the time (the end, when there is a start).")] = None,
     start: Annotated[str | None, typer.Option(help="Column of the start time.")] = None,
     resource: Annotated[str | None, typer.Option(help="Column of who did it.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="A mapping file; options win over it.")] = None,

@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
     app.command()(migrate)
     app.command()(doctor)
     for name, text, commands in (
-        ("token", "Make, list and revoke API keys.", {"create": token_create, "list": token_list, "revoke": token_revoke}),
+        ("token", "Make, list and revoke API keys.",
+         {"create": token_create, "list": token_list, "revoke": token_revoke}),
         ("audit", "The chain of who did what.", {"verify": audit_verify}),
         ("kpi", "Business numbers.", {"list": kpi_list}),
         ("alerts", "What is pending or firing.", {"list": alerts_list}),

@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
+
 
 def jsonable(value: Any) -> Any:
     """The value in terms of JSON; dataclasses become objects, NaN and infinities null."""
@@ -31,6 +33,8 @@ def jsonable(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        return jsonable(value.model_dump())
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(jsonable(key)): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

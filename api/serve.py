@@ -71,12 +71,9 @@ async def _until_stopped(services: Services, listener: socket.socket, ready: Cal
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not task.done():
-        await asyncio.sleep(0.01)
-    if server.started:
-        await asyncio.to_thread(ready)
-    await task
+    announced = asyncio.create_task(asyncio.to_thread(ready))
+    await server.serve(sockets=[listener])
+    await announced
 
 
 def _announce(services: Services, port: int) -> None:

@@ -11,7 +11,7 @@ from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings
 from kpis import Catalogue, KpiJobs
-from metrics import OwnMetrics, SelfTracing
+from metrics import OwnMetrics, SelfTracing, render
 from storage import ClickHouse, StateDb
 
 
@@ -34,6 +34,10 @@ class Services:
     control: ControlService
     audit: AuditChain
     http: OutboundHttp
+
+    def render_metrics(self) -> tuple[str, bytes]:
+        """Media type and text of the service's own metrics."""
+        return render(self.own.registry)
 
     def not_ready(self) -> list[str]:
         """Why it cannot serve now; empty when it can."""

@@ -230,11 +230,14 @@ class SegmentLog:
                 self._commit_all(batch)
             if seal or closing:
                 self._seal(reopen=not closing)
-            if closing:
-                with self._lock:
-                    if not self._queue:
-                        self._drop_empty()
-                        return
+            if closing and not self._left_over():
+                self._drop_empty()
+                return
+
+    def _left_over(self) -> bool:
+        """Whether frames came in between taking the last batch and closing."""
+        with self._lock:
+            return bool(self._queue)
 
     def _commit_all(self, batch: list[_Waiting]) -> None:
         """Commits in slices, so that a segment outgrows its size by one slice's last append at most."""

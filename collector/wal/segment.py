@@ -98,11 +98,13 @@ def parse_segment(segment: int, raw: bytes) -> SegmentContent:
             offsets.append(at)
             at = found[1]
             continue
-        following = _next_good(data, raw, at, header.salt, found)
+        following = _next_start(data, raw, at, header.salt, found)
         if following is None:
             break
         bad.append(BadRegion(at, following - at, found.reason, found.claim))
         at = following
+    while at < len(raw) and bad and bad[-1].offset + bad[-1].length == at:  # nothing good follows them: torn, too
+        at = bad.pop().offset
     created = header.created_ns or (frames[0].received_at_ns if frames else 0)
     return SegmentContent(segment, created, tuple(frames), tuple(offsets), tuple(bad), at, len(raw) - at)
 
@@ -120,10 +122,10 @@ def _guess_header(segment: int, raw: bytes) -> SegmentHeader:
     return SegmentHeader(segment, 0, salt.ljust(SALT_BYTES, b"\0"))
 
 
-def _next_good(data: memoryview, raw: bytes, at: int, salt: bytes, damaged: Damaged) -> int | None:
-    """Where the next good frame begins: first where the damaged one says that it ends, else anywhere behind."""
+def _next_start(data: memoryview, raw: bytes, at: int, salt: bytes, damaged: Damaged) -> int | None:
+    """Where the next frame begins: where the damaged one says that it ends, if one begins there, else the next good."""
     claimed = at + damaged.claim.length
-    if damaged.claim.length and claimed < len(raw) and not isinstance(decode(data, claimed, salt), Damaged):
+    if damaged.claim.length and raw.startswith(MARKER + salt, claimed):
         return claimed
     candidate = raw.find(MARKER + salt, at + 1)
     while candidate >= 0:
