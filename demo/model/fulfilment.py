@@ -37,13 +37,16 @@ def shipment(shop: Retailer, this: Order, parts: list[tuple[Line, int]]) -> Proc
     yield handed
     yield rng.uniform(5, 40) * 60  # pick tasks are released in waves
     yield from shop.pick_tasks.wait()
-    if this.cancel_at is not None and kernel.now >= this.cancel_at and not this.shipped_value:
+    wanted = this.cancel_at is None or kernel.now < this.cancel_at or this.in_hand
+    if this.cancelled or not wanted:
         shop.pick_tasks.station.leave()
         for line, units in parts:
             shop.stock.give_back(line.item.sku, units)
-        cancel(shop, this, CancelReason.CUSTOMER)
+        if not this.cancelled:
+            cancel(shop, this, CancelReason.CUSTOMER)
         this.parts.done()
         return
+    this.in_hand = True
 
     ident = f"SHP-{shop.number('shipment', 500_001)}"
     where = {c.SHIPMENT_ID: ident, c.LOCATION_ID: DISTRIBUTION_CENTRE}
@@ -133,6 +136,8 @@ def backorder(shop: Retailer, this: Order, line: Line, units: int) -> Process:
         if owed.filled:
             shop.stock.give_back(line.item.sku, units)
     elif owed.filled:
+        given: AttributeDict = {c.QUANTITY: units, c.LOCATION_ID: DISTRIBUTION_CENTRE}
+        shop.recorder.event(this.case, ORDERS, _step("allocated"), kernel.now, given, this.trace)
         this.parts.more()
         kernel.spawn(shipment(shop, this, [(line, units)]))
     else:

@@ -66,7 +66,10 @@ class Line:
 
 @dataclass(eq=False)
 class Order:
-    """An order under way. `parts` counts what is not finished: shipments and back-orders."""
+    """An order under way. `parts` counts what is not finished: shipments and back-orders.
+
+    Once goods are `in_hand` of the warehouse's people the customer can no longer cancel.
+    """
 
     id: str
     case: Case
@@ -77,6 +80,7 @@ class Order:
     parts: Latch
     cancel_at: int | None = None
     cancelled: bool = False
+    in_hand: bool = False
     wants: list[object] = field(default_factory=list)
 
     @property
