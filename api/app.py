@@ -37,7 +37,6 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    problems.install(app)
     for routes in (health, telemetry, business, action, pages):
         app.include_router(routes.router)
     pages.mount_static(app)
@@ -57,6 +56,7 @@ def create_app(services: Services) -> FastAPI:
         ),
         identify=_identify,
     )
+    problems.install(app)  # after Dash, whose own handler would answer for every route
     app.add_middleware(AccessGuard, authenticator=services.authenticator)
     app.add_middleware(RequestTiming, metrics=services.own, tracing=services.tracing)
     return app

@@ -21,6 +21,7 @@ from core import Forbidden, OpsintelError, Principal, Unauthenticated
 PUBLIC = frozenset({"/healthz", "/readyz", "/login", "/favicon.ico"})
 PUBLIC_PREFIXES = ("/static/", "/assets/", "/_dash-component-suites/", "/v1/")
 """`/v1/` is OTLP on this port too; it authenticates for itself, to refuse in the caller's encoding."""
+NOBODY = Principal("nobody")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "testserver"})
 
@@ -38,6 +39,7 @@ class AccessGuard:
         path = scope["path"]
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         if path in PUBLIC or path.startswith(PUBLIC_PREFIXES):
+            scope.setdefault("state", {})["principal"] = NOBODY
             await self._app(scope, receive, send)
             return
         try:

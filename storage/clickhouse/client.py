@@ -7,12 +7,14 @@ be atomic is one insert.
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -37,7 +39,6 @@ SESSION_SETTINGS: dict[str, Any] = {
     "enable_named_columns_in_function_tuple": 0,
 }
 INSERT_SETTINGS: dict[str, Any] = {
-    "format_schema_source": "string",
     "input_format_protobuf_oneof_presence": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "materialized_views_ignore_errors": 0,
@@ -69,6 +70,7 @@ class ClickHouse:
     def __init__(self, dsn: str, database: str, *, threads: int = 2) -> None:
         self.database, self.embedded = database, dsn.startswith("chdb:")
         self._dsn, self._threads = dsn, threads
+        self._schemas = self._schema_settings()
         self._closed = threading.Event()
         self._handles: list[Client] = []
         self._queries: queue.LifoQueue[Client] = queue.LifoQueue()
@@ -88,6 +90,31 @@ class ClickHouse:
             self._inserts.put(self._open(database))
             for _ in range(QUERY_HANDLES):
                 self._queries.put(self._open(database))
+
+    def _schema_settings(self) -> dict[Signal, dict[str, str]]:
+        """How an insert names its schema: as text to a server, as a file to the embedded engine.
+
+        Given as text, the embedded engine would keep a copy in a folder of the *current* directory.
+        """
+        if not self.embedded:
+            return {
+                signal: {
+                    "format_schema_source": "string",
+                    "format_schema_message_name": MESSAGES[signal],
+                    "format_schema": text,
+                }
+                for signal, text in SCHEMAS.items()
+            }
+        folder = Path(self._dsn.removeprefix("chdb://")).with_name("schemas")
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {}
+        for signal, text in SCHEMAS.items():
+            file = folder / f"{signal}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.proto"
+            if not file.exists():
+                file.with_suffix(".new").write_text(text)
+                file.with_suffix(".new").rename(file)
+            found[signal] = {"format_schema": f"{file}:{MESSAGES[signal]}"}
+        return found
 
     def _open(self, database: str) -> Client:
         settings = SESSION_SETTINGS | {"max_threads": self._threads}
@@ -139,10 +166,9 @@ class ClickHouse:
         Returns when the engine has taken the rows into every table and view target.
         """
         settings = INSERT_SETTINGS | {
-            "format_schema_message_name": MESSAGES[signal],
-            "format_schema": SCHEMAS[signal],
             "insert_deduplication_token": meta.token(signal),
         }
+        settings |= self._schemas[signal]
         block = payload + segment_fields(meta)
         with self._handle(self._inserts) as client:
             client.raw_insert(f"{signal}_in", insert_block=block, fmt="ProtobufSingle", settings=settings)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
+from storage.state import tables
 from storage.state.metadata import METADATA
+
+assert tables.__all__  # imported for their tables
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, transactional_ddl=False)
 context.run_migrations()

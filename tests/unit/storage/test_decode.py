@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -146,3 +147,12 @@ def test_a_wrong_statement_is_rejected_with_the_reason_alone(clickhouse: ClickHo
     with pytest.raises(QueryRejected, match="nowhere") as caught:
         clickhouse.query("SELECT nowhere FROM otel_traces WHERE TenantId = 'secret-tenant'")
     assert "secret-tenant" not in json.dumps(str(caught.value))
+
+
+def test_inserts_leave_nothing_in_the_current_directory(
+    clickhouse: ClickHouse, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service may run where it cannot write."""
+    monkeypatch.chdir(tmp_path)
+    clickhouse.insert_otlp(Signal.TRACES, traces().SerializeToString(), SegmentMeta(tenant, 11, NOW))
+    assert list(tmp_path.iterdir()) == []

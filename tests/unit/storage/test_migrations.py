@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from core import Conflict
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, migration_status, pending_sql
@@ -96,8 +97,6 @@ def test_on_a_cluster_the_same_migrations_say_so() -> None:
 
 def test_the_state_database_has_every_declared_table(state: StateDb) -> None:
     """The revisions make exactly the tables of the metadata, and running them again changes nothing."""
-    from sqlalchemy import inspect
-
     migrate_state(state)
     live = inspect(state.engine)
     assert set(live.get_table_names()) - {"alembic_version"} == set(METADATA.tables)
