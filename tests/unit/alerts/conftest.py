@@ -157,8 +157,14 @@ def server() -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def http() -> Iterator[OutboundHttp]:
-    client = OutboundHttp(timeout_s=0.5)
+def timeout_s() -> float:
+    """Long, so that a busy machine is not mistaken for a silent peer; tests with a silent peer set a shorter one."""
+    return 20.0
+
+
+@pytest.fixture
+def http(timeout_s: float) -> Iterator[OutboundHttp]:
+    client = OutboundHttp(timeout_s=timeout_s)
     yield client
     client.close()
 

@@ -238,8 +238,8 @@ def test_a_receiver_that_is_down_and_comes_back(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "mishap",
-    [Drop(), Hang(), Reply(500), Reply(503), Reply(429), Reply(408)],
+    ("mishap", "timeout_s"),
+    [(Drop(), 20.0), (Hang(), 1.0), (Reply(500), 20.0), (Reply(503), 20.0), (Reply(429), 20.0), (Reply(408), 20.0)],
     ids=["drop", "hang", "500", "503", "429", "408"],
 )
 def test_a_lost_answer_leads_to_the_same_message_again(world: World, mishap: Reply | Drop | Hang) -> None:

@@ -52,7 +52,9 @@ def test_nobody_listens(server: LocalServer, http: OutboundHttp) -> None:
     server.start()
 
 
-@pytest.mark.parametrize("behaviour", [Drop(), Hang()], ids=["closed_without_answer", "silence"])
+@pytest.mark.parametrize(
+    ("behaviour", "timeout_s"), [(Drop(), 20.0), (Hang(), 0.5)], ids=["closed_without_answer", "silence"]
+)
 def test_no_answer(server: LocalServer, http: OutboundHttp, behaviour: Drop | Hang) -> None:
     server.behaviour = lambda _: behaviour
     assert isinstance(http.post(server.url, b"{}", {}), NoAnswer)

@@ -178,15 +178,15 @@ def test_an_engine_that_is_not_there(service: ControlService, engine: EngineStub
 
 
 LOST = [
-    pytest.param(Hang(), id="timeout"),
-    pytest.param(Drop(), id="dropped"),
-    pytest.param(Reply(500), id="500"),
-    pytest.param(Reply(503), id="503"),
-    pytest.param(Reply(408), id="408"),
+    pytest.param(Hang(), 1.0, id="timeout"),
+    pytest.param(Drop(), 20.0, id="dropped"),
+    pytest.param(Reply(500), 20.0, id="500"),
+    pytest.param(Reply(503), 20.0, id="503"),
+    pytest.param(Reply(408), 20.0, id="408"),
 ]
 
 
-@pytest.mark.parametrize("mishap", LOST)
+@pytest.mark.parametrize(("mishap", "timeout_s"), LOST)
 def test_a_lost_answer_is_unknown_then_verified(
     service: ControlService,
     engine: EngineStub,
@@ -206,7 +206,7 @@ def test_a_lost_answer_is_unknown_then_verified(
     assert trail(audit) == ["requested", "sending", "unknown", "verified"]
 
 
-@pytest.mark.parametrize("mishap", LOST)
+@pytest.mark.parametrize(("mishap", "timeout_s"), LOST)
 def test_a_lost_call_is_unknown_then_failed(
     service: ControlService, engine: EngineStub, operator: Principal, clock: ManualClock, mishap: Reply | Drop | Hang
 ) -> None:
