@@ -84,7 +84,7 @@ class Collector:
         """Starts the writer, and the receivers too unless `authenticate` is None. Raises ConfigurationError."""
         if authenticate is not None:
             settings, limit = self._settings, self._settings.otlp_max_request_bytes
-            app = OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit)
+            app = self.http_application(authenticate)
             host = settings.otlp_bind_host
             self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S)
             self._grpc = GrpcServer(
@@ -120,6 +120,11 @@ class Collector:
         return self._grpc.port if self._grpc else 0
 
     # --- ways in ---
+
+    def http_application(self, authenticate: Authenticate) -> OtlpHttp:
+        """OTLP/HTTP as an ASGI application, for another server's port; it stops with the collector."""
+        limit = self._settings.otlp_max_request_bytes
+        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit)
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""

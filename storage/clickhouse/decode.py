@@ -78,7 +78,8 @@ def unnested(source: str, resources: str, scopes: str, items: str, item: str, co
         f"  SELECT {kept}, s.scope.name AS scope_name, s.scope.version AS scope_version,\n"
         f"    {mapping('s.scope.attributes')} AS scope_attributes, s.schema_url AS scope_schema, s.{items} AS items\n"
         f"  FROM (\n"
-        f"    SELECT tenant, segment, received_at, {mapping('r.resource.attributes')} AS resource_attributes,\n"
+        f"    SELECT tenant[-1] AS tenant, segment[-1] AS segment, received_at[-1] AS received_at,\n"
+        f"      {mapping('r.resource.attributes')} AS resource_attributes,\n"
         f"      r.schema_url AS resource_schema, r.{scopes} AS scopes\n"
         f"    FROM {source} ARRAY JOIN {resources} AS r\n"
         f"  ) ARRAY JOIN scopes AS s\n"
@@ -86,7 +87,7 @@ def unnested(source: str, resources: str, scopes: str, items: str, item: str, co
     )
 
 
-OURS = "tenant String, segment UInt64, received_at UInt64"
+OURS = "tenant Array(String), segment Array(UInt64), received_at Array(UInt64)"
 
 SPANS_IN = (
     f"resource_spans Array(Tuple(resource {RESOURCE}, scope_spans Array(Tuple(scope {SCOPE}, spans Array(Tuple("

@@ -28,7 +28,8 @@ UNAVAILABLE = frozenset(
 
 _CODE = re.compile(r"Code: (\d+)")
 _NOISE = re.compile(
-    r"(:?\s*while (?:executing|processing|converting)\b.*|\s*In scope\b.*|\(version .*|\s*\([A-Z_]{4,}\).*"
+    r"(\s*\(line \d+, col \d+\):.*|:?\s*while (?:executing|processing|converting)\b.*"
+    r"|\s*In scope\b.*|\(version .*|\s*\([A-Z_]{4,}\).*"
     r"|Stack trace.*|: ?\(?in file/uri.*|: ?\(at row \d+\).*)",
     re.DOTALL | re.IGNORECASE,
 )
@@ -69,5 +70,11 @@ def translated() -> Iterator[None]:
     """Lets nothing foreign out."""
     try:
         yield
-    except (driver.ClickHouseError, urllib3.exceptions.HTTPError, OSError, RuntimeError) as error:
+    except (
+        driver.ClickHouseError,
+        driver.StreamCompleteException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        RuntimeError,
+    ) as error:
         raise translate(error) from error

@@ -3,7 +3,9 @@
 They are opentelemetry-proto 1.x cut to what is stored. Two differences: an AnyValue knows scalars only (lists and
 maps are turned into JSON text at the door, because a schema of the engine cannot recurse), and every request has
 three fields of our own with high numbers, which are appended once per insert. Serialized messages concatenate into
-one valid message, in which the last value of a scalar field wins; so a client cannot set them.
+one valid message. Ours are repeated fields of which the last is read, so that a client who sends the same fields
+cannot set them: the engine's reader does not let the last value of a repeated scalar win, as protobuf demands, but
+leaves a text empty.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ message KeyValue { string key = 1; AnyValue value = 2; }
 message Scope { string name = 1; string version = 2; repeated KeyValue attributes = 3; }
 message Resource { repeated KeyValue attributes = 1; }
 """
-_OURS = f"""string tenant = {TENANT_FIELD}; uint64 segment = {SEGMENT_FIELD}; uint64 received_at = {RECEIVED_FIELD};"""
+_OURS = (
+    f"repeated string tenant = {TENANT_FIELD}; repeated uint64 segment = {SEGMENT_FIELD}; "
+    f"repeated uint64 received_at = {RECEIVED_FIELD};"
+)
 
 _TRACES = f"""
 message Status {{ string message = 2; int32 code = 3; }}
