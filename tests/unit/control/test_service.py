@@ -388,10 +388,8 @@ def test_an_engine_that_dies_at_the_nth_call(
     assert audit.verify().ok
 
 
-def test_a_stale_request_is_not_sent_after_a_restart(
-    start: Start, state: StateDb, engine: EngineStub, operator: Principal, clock: ManualClock
-) -> None:
-    """Pausing an edge hours after somebody asked would be a surprise, not an action."""
+def killed_before_sending(start: Start, state: StateDb, operator: Principal) -> None:
+    """Leaves a command that is recorded and was never taken up."""
 
     def die(*args: object) -> None:
         if "UPDATE control_commands" in str(args[2]):
@@ -401,6 +399,25 @@ def test_a_stale_request_is_not_sent_after_a_restart(
     with pytest.raises(Killed):
         pause(start(), operator)
     sa.event.remove(state.engine, "before_cursor_execute", die)
+
+
+def test_many_that_take_up_one_command_send_it_once(
+    start: Start, state: StateDb, engine: EngineStub, operator: Principal
+) -> None:
+    """Several processes may find the same row due in the same instant."""
+    killed_before_sending(start, state, operator)
+    services = [start() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda service: service.tick(), services))
+    assert len(engine.server.posts()) == 1
+    assert services[0].commands("default")[0].state in (S.SENT, S.VERIFIED)
+
+
+def test_a_stale_request_is_not_sent_after_a_restart(
+    start: Start, state: StateDb, engine: EngineStub, operator: Principal, clock: ManualClock
+) -> None:
+    """Pausing an edge hours after somebody asked would be a surprise, not an action."""
+    killed_before_sending(start, state, operator)
     clock.advance(301)
     service = start()
     service.tick()
