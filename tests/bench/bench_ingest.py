@@ -229,7 +229,8 @@ def report(options: argparse.Namespace, pid: int, api_port: int, port: int) -> b
         f"  latency       {cuts[49] * 1000:>10.1f} ms median, {cuts[98] * 1000:.1f} ms 99th percentile\n"
         f"  memory        {resident / (1 << 20):>10,.0f} MiB resident at the end"
     )
-    good = found == unique == acked == entry()["stored"] == entry()["received"]
+    last = entry()
+    good = bool(found == unique == acked == last["stored"] == last["received"])
     print(f"  stored exactly what was acknowledged: {'yes' if good else f'NO, {found} rows, {unique} unique'}")
     return good
 
