@@ -1,0 +1,250 @@
+"""The writer against a store that fails on purpose: all is stored once or kept aside, and the ledger agrees."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from collector.ledger import Ledger, LedgerEntry
+from collector.quarantine import Quarantine
+from collector.self_metrics import CollectorMetrics
+from collector.wal import Frame, LogEvents, SegmentLog
+from collector.wal.replay import segment_files
+from collector.writer import SegmentWriter
+from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock
+from storage import SegmentMeta, Signal, StateDb
+from tests.unit.collector.support import FakeEngine, eventually, frame
+
+
+class Stage:
+    """A log, a ledger and a writer on a folder; `crash` leaves everything as a kill would."""
+
+    def __init__(self, folder: Path, state: StateDb, engine: FakeEngine) -> None:
+        clock = SystemClock()
+        self.folder, self.registry, self.ledger = folder, CollectorRegistry(), Ledger(state, clock)
+        quarantine = Quarantine(folder / "quarantine", clock)
+        events = LogEvents(self.ledger.accepted, lambda found: self.ledger.found(found.content))
+        self.log = SegmentLog(
+            folder, clock=clock, quarantine=quarantine, segment_bytes=1 << 20, max_bytes=1 << 26, events=events
+        )
+        metrics = CollectorMetrics(self.registry)
+        self.writer = SegmentWriter(
+            self.log, self.ledger, engine, quarantine, metrics, clock, age_s=0.02, chance=random.Random(1)
+        )
+
+    def start(self) -> Stage:
+        self.writer.start()
+        return self
+
+    def stop(self, deadline_s: float = 10.0) -> bool:
+        self.log.close()
+        return self.writer.stop(deadline_s)
+
+    def kept(self) -> list[bytes]:
+        return sorted(path.read_bytes() for path in (self.folder / "quarantine").glob("*-refused.bin"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "wal"
+
+
+def test_stores_by_signal_and_tenant(folder: Path, state: StateDb) -> None:
+    """One insert each, the frames joined in order; then the file goes."""
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine)
+    frames = [frame(1), frame(2, signal=Signal.LOGS), frame(3, tenant="other"), frame(4)]
+    segment = stage.log.append(frames).segment
+    stage.start()
+    assert stage.writer.flush(10)
+    assert engine.inserted == {
+        f"{segment}-traces-shop": frames[0].payload + frames[3].payload,
+        f"{segment}-logs-shop": frames[1].payload,
+        f"{segment}-traces-other": frames[2].payload,
+    }
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=6)
+    assert stage.stop()
+    assert segment_files(folder) == []
+
+
+def test_an_old_first_frame_seals_by_itself(folder: Path, state: StateDb) -> None:
+    """Nobody has to ask for it."""
+    stage = Stage(folder, state, FakeEngine()).start()
+    stage.log.append([frame()])
+    eventually(lambda: stage.ledger.totals()["traces"].stored)
+    assert stage.stop()
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_an_engine_that_is_away_is_waited_for(failures: int, folder: Path, state: StateDb) -> None:
+    """The same token and the same bytes, until it is back."""
+    engine = FakeEngine(lambda call, *_: StoreUnavailable("away") if call <= failures else None)
+    stage = Stage(folder, state, engine).start()
+    stage.log.append([frame()])
+    assert stage.writer.flush(20)
+    assert engine.calls == failures + 1
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=2)
+    assert stage.stop()
+
+
+def test_stopping_does_not_wait_for_an_engine_that_is_away(folder: Path, state: StateDb) -> None:
+    """The segment stays for the next start, which stores it."""
+    stage = Stage(folder, state, FakeEngine(lambda *_: StoreUnavailable("away"))).start()
+    stage.log.append([frame()])
+    assert not stage.stop(0.2)
+    assert stage.ledger.totals()["traces"] == LedgerEntry(pending=2)
+    engine = FakeEngine()
+    engine.count = lambda *_: 2
+    again = Stage(folder, state, engine)
+    assert again.ledger.totals()["traces"] == LedgerEntry(pending=2)
+    again.start()
+    assert again.stop()
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=2)
+
+
+def refusing(*bad: Frame, error: StorageError | None = None) -> FakeEngine:
+    """An engine that rejects every insert with one of these payloads in it."""
+
+    def fail(_call: int, _signal: Signal, payload: bytes, _meta: SegmentMeta) -> Exception | None:
+        return (error or QueryRejected("bad content")) if any(one.payload in payload for one in bad) else None
+
+    return FakeEngine(fail)
+
+
+def stored_rows(engine: FakeEngine, frames: list[Frame]) -> None:
+    """Makes the engine count the items of the frames that it was given."""
+    engine.count = lambda signal, tenant, _segment: sum(
+        one.items
+        for one in frames
+        if (one.signal, one.tenant) == (signal, tenant)
+        and any(one.payload in given for given in engine.inserted.values())
+    )
+
+
+@pytest.mark.parametrize("bad", [{0}, {3}, {0, 6}, {1, 2, 3}, set(range(7))], ids=str)
+def test_refused_content_is_found_and_kept_aside(bad: set[int], folder: Path, state: StateDb) -> None:
+    """The neighbours are stored once; what is refused is in a file with its reason, and in the ledger."""
+    frames = [frame(number, items=number) for number in range(1, 8)]
+    engine = refusing(*[frames[index] for index in bad])
+    stored_rows(engine, frames)
+    stage = Stage(folder, state, engine)
+    stage.log.append(frames)
+    stage.start()
+    assert stage.writer.flush(30)
+    refused = sum(frames[index].items for index in bad)
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=28 - refused, quarantined=refused)
+    assert stage.kept() == sorted(frames[index].payload for index in bad)
+    joined = b"".join(engine.inserted.values())
+    assert [joined.count(one.payload) for one in frames] == [index not in bad for index in range(7)]
+    note = json.loads(next((folder / "quarantine").glob("*.json")).read_bytes())
+    assert (note["tenant"], note["signal"], note["why"]) == ("shop", "traces", "bad content")
+    assert stage.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
+    assert stage.stop()
+
+
+def test_a_broken_engine_does_not_fill_the_quarantine(folder: Path, state: StateDb) -> None:
+    """When even an empty request is refused, the fault is not the frame's: wait."""
+    broken = [True]
+    engine = FakeEngine(lambda *_: QueryRejected("no such table") if broken[0] else None)
+    stage = Stage(folder, state, engine).start()
+    stage.log.append([frame()])
+    eventually(lambda: engine.calls >= 4)
+    assert stage.kept() == []
+    assert stage.ledger.totals()["traces"] == LedgerEntry(pending=2)
+    broken[0] = False
+    stage.stop(0.1)
+    engine.count = lambda *_: 2
+    again = Stage(folder, state, engine).start()
+    assert again.stop()
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=2)
+
+
+def test_rows_left_by_a_failed_insert_are_not_doubled(folder: Path, state: StateDb) -> None:
+    """When a view behind the table failed, smaller pieces would store the table's rows again."""
+    frames = [frame(number, items=2) for number in range(1, 4)]
+    engine = refusing(*frames)
+    engine.count = lambda *_: 4
+    stage = Stage(folder, state, engine)
+    stage.log.append(frames)
+    stage.start()
+    assert stage.writer.flush(20)
+    assert engine.inserted == {}
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=4, quarantined=2)
+    assert stage.kept() == [frames[2].payload]
+    assert stage.stop()
+
+
+def test_damage_in_the_log_is_kept_and_counted(folder: Path, state: StateDb) -> None:
+    """The frames around it are stored."""
+    frames = [frame(number, items=number) for number in range(1, 4)]
+    stage = Stage(folder, state, FakeEngine())
+    stage.log.append(frames)
+    stage.log.close()
+    ((_, path),) = segment_files(folder)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(frames[1].payload, b"X" + frames[1].payload[1:]))
+    engine = FakeEngine()
+    stored_rows(engine, frames)
+    again = Stage(folder, state, engine)
+    assert again.ledger.totals()["traces"] == LedgerEntry(pending=6)
+    again.start()
+    assert again.stop()
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=4, quarantined=2)
+    assert len(list((folder / "quarantine").glob("*-bad_checksum.bin"))) == 1
+    assert again.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
+
+
+def moments() -> Iterator[tuple[str, int]]:
+    """Every step after which the process may be killed."""
+    for step in ("insert", "settle", "remove"):
+        for number in (1, 2):
+            yield step, number
+
+
+class Killed(Exception):
+    """Stands for SIGKILL: nothing after it is run."""
+
+
+@pytest.mark.parametrize(("step", "number"), list(moments()))
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_step(
+    step: str, number: int, after: bool, folder: Path, state: StateDb, clock: ManualClock
+) -> None:
+    """Before or after any effect: the next start stores what is missing, and nothing twice."""
+    engine = FakeEngine()
+    engine.count = lambda *_: 3
+    stage = Stage(folder, state, engine)
+    for index in range(3):
+        stage.log.append([frame(index, items=3)])
+        stage.log.seal()
+    owner, name = {"insert": (engine, "insert"), "settle": (stage.ledger, "settle"), "remove": (stage.log, "remove")}[
+        step
+    ]
+    original, calls = getattr(owner, name), [0]
+
+    def dying(*arguments: object) -> object:
+        calls[0] += 1
+        if calls[0] < number:
+            return original(*arguments)
+        if calls[0] == number and after:
+            original(*arguments)
+        raise Killed
+
+    setattr(owner, name, dying)
+    stage.start()
+    eventually(lambda: calls[0] >= number)
+    stage.writer.stop(0)
+    setattr(owner, name, original)
+    stage.log.close()
+    again = Stage(folder, state, engine)
+    assert again.ledger.totals()["traces"].received == 9
+    again.start()
+    assert again.stop()
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=9)
+    assert len(engine.inserted) == 3
+    assert segment_files(folder) == []
