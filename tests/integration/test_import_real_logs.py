@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from collector.importers import ColumnMapping, ImportReport, import_file
-from core import SystemClock
+from collector import Collector
+from collector.importers import ColumnMapping, ImportReport, import_file, log_sink
+from core import Settings, SystemClock
 from kpis.process import process_summary
-from storage import ClickHouse, SegmentMeta, Signal
+from storage import ClickHouse, SegmentMeta, Signal, StateDb
 
 pytestmark = pytest.mark.acceptance
 
@@ -107,3 +109,24 @@ def test_importing_again_changes_nothing(import_log: Import, clickhouse: ClickHo
     again = import_log(log_id)
     assert (again.source, again.events) == (first.source, first.events)
     assert process_summary(clickhouse, tenant, log_id) == once
+
+
+def test_through_the_write_ahead_log(
+    shared: Path, clickhouse: ClickHouse, state: StateDb, settings: Settings, tenant: str, tmp_path: Path
+) -> None:
+    """File, log, writer, engine: the ledger balances and the summary is the same as without the log."""
+    clock = SystemClock()
+    collector = Collector(settings, clock, clickhouse, state, CollectorRegistry())
+    collector.start(None)
+    try:
+        mapping = ColumnMapping.model_validate({"stream": "tickets", **LOGS["helpdesk"]})
+        sink = log_sink(collector.append, tenant, clock=clock)
+        file = shared / "data" / "helpdesk" / "helpdesk.parquet"
+        report = import_file(file, mapping, sink, clock=clock, quarantine=tmp_path)
+        assert collector.flush()
+        entry = collector.ledger.totals(tenant)[Signal.LOGS]
+    finally:
+        assert collector.stop()
+    assert (entry.received, entry.stored, entry.quarantined, entry.pending) == (report.events, report.events, 0, 0)
+    summary = process_summary(clickhouse, tenant, "tickets")
+    assert (summary.cases, summary.events) == (report.cases, report.events) == (4_580, 21_348)
