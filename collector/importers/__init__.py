@@ -5,9 +5,11 @@ promise: that a file that was corrected replaces what came from it before (see `
 """
 
 from collector.importers.http_sink import HttpSink
+from collector.importers.log_sink import log_sink
 from collector.importers.mapping import ColumnMapping, build_mapping
 from collector.importers.report import ImportReport, Rejection
-from collector.importers.run import Progress, Sink, import_file
+from collector.importers.run import import_file
+from collector.importers.sinks import Progress, Sink
 
 __all__ = [
     "ColumnMapping",
@@ -18,4 +20,5 @@ __all__ = [
     "Sink",
     "build_mapping",
     "import_file",
+    "log_sink",
 ]

@@ -8,7 +8,6 @@ which are counted exactly (about 100 bytes each).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from collector.importers.files import checksum, open_table
@@ -17,15 +16,9 @@ from collector.importers.mapping import ColumnMapping
 from collector.importers.records import MAX_RECORDS, LogBatch
 from collector.importers.report import ImportReport, Quarantine, Rejection
 from collector.importers.rows import Row, Table
+from collector.importers.sinks import Progress, Sink
 from collector.importers.times import to_datetime
 from core import Clock
-
-Sink = Callable[[bytes, int], int | None]
-"""Takes a serialized ExportLogsServiceRequest and its number of records; returns when they are safe. The answer is how
-many were refused; None means none."""
-
-Progress = Callable[[int, float], None]
-"""Told the rows read so far and the part of the file done, 0 to 1, once a batch."""
 
 
 def import_file(

@@ -26,7 +26,10 @@ def test_options_alone_make_a_mapping() -> None:
 
 
 def test_options_win_over_the_file(tmp_path: Path) -> None:
-    text = 'stream = "file"\n[columns]\ncase = "c"\nactivity = "a"\ntimestamp = "t"\n[[keep]]\ncolumn = "x"\nequals = ["1", "2"]\n'
+    text = (
+        'stream = "file"\n[columns]\ncase = "c"\nactivity = "a"\ntimestamp = "t"\n'
+        '[[keep]]\ncolumn = "x"\nequals = ["1", "2"]\n'
+    )
     mapping = from_text(tmp_path, text, stream="option", columns={"case": "other"}, keep=["y=a=b"])
     assert (mapping.stream, mapping.columns.case, mapping.columns.activity) == ("option", "other", "a")
     assert [(k.column, k.equals) for k in mapping.keep] == [("x", ("1", "2")), ("y", ("a=b",))]
@@ -66,7 +69,7 @@ FULL = BASE + '[columns]\ncase = "c"\nactivity = "a"\ntimestamp = "t"\n'
     ],
 )
 def test_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match="m.toml") as refused:
+    with pytest.raises(InvalidInput, match=r"m\.toml") as refused:
         from_text(tmp_path, text)
     assert message in str(refused.value)
 

@@ -46,6 +46,11 @@ def cells(tmp_path: Path, array: Any) -> list[str]:
             pa.array([MOMENT], pa.timestamp("us", "UTC")), ["2020-01-01 12:00:00.123456Z"], id="time with a zone"
         ),
         pytest.param(
+            pa.array([MOMENT], pa.timestamp("ms", "Europe/Berlin")),
+            ["2020-01-01 12:00:00.123Z"],
+            id="time in another zone",
+        ),
+        pytest.param(
             pa.array([MOMENT.replace(tzinfo=None)], pa.timestamp("ms")), ["2020-01-01 12:00:00.123"], id="naive time"
         ),
     ],

@@ -15,5 +15,6 @@ def test_public_names() -> None:
         "Sink",
         "build_mapping",
         "import_file",
+        "log_sink",
     ]
     assert all(hasattr(collector.importers, name) for name in collector.importers.__all__)

@@ -40,7 +40,7 @@ NEW_YEAR = 1_577_836_800 * 10**9  # 2020-01-01T00:00:00Z
     ],
 )
 def test_iso_reads(text: str, offset_ns: int) -> None:
-    assert NEW_YEAR + offset_ns == time_reader("iso", UTC)(text)
+    assert time_reader("iso", UTC)(text) == NEW_YEAR + offset_ns
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_repeated_local_hour_is_the_first() -> None:
 
 
 @given(
-    st.datetimes(datetime(1970, 1, 2), datetime(2262, 4, 1)),
+    st.integers(86_400 * 10**6, 9_223_200_000 * 10**6).map(lambda us: to_datetime(us * 1_000)),
     st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
     st.sampled_from([" ", "T"]),
 )
 def test_any_instant_survives(moment: datetime, zone: timezone, sep: str) -> None:
-    aware = moment.replace(tzinfo=zone)
+    aware = moment.astimezone(zone)
     ns = time_reader("iso", UTC)(aware.isoformat(sep))
     assert to_datetime(ns) == aware
 
@@ -107,7 +107,6 @@ def test_any_instant_survives(moment: datetime, zone: timezone, sep: str) -> Non
 def test_any_text_is_a_time_or_a_value_error(text: str, fmt: str) -> None:
     try:
         ns = time_reader(fmt, UTC)(text)
-    except ValueError as problem:
-        assert str(problem)
-    else:
-        assert 0 < ns < 1 << 63
+    except ValueError:
+        return
+    assert 0 < ns < 1 << 63

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from storage import ClickHouse
 
 DAY_ONE = datetime(2026, 3, 1, tzinfo=UTC)
+SEGMENTS = itertools.count(1)
 COLUMNS = (
     "TenantId", "Stream", "CaseId", "Timestamp", "Seq", "EventId", "Step", "EventName", "StartTime", "System",
     "Amount", "Currency", "ReceivedAt", "SegmentId",
@@ -33,7 +35,7 @@ class E:
     currency: str = "EUR"
     name: str = ""
 
-    def row(self, tenant: str, stream: str, place: int) -> tuple[Any, ...]:
+    def row(self, tenant: str, stream: str, place: int, segment: int) -> tuple[Any, ...]:
         def when(seconds: float) -> datetime:
             return DAY_ONE + timedelta(seconds=seconds)
 
@@ -41,7 +43,7 @@ class E:
             tenant, stream, self.case, when(self.at), self.seq or place, self.event_id or f"e{place}", self.step,
             self.name or self.step, None if self.start is None else when(self.start), "erp",
             None if self.amount is None else Decimal(self.amount), self.currency if self.amount else "",
-            DAY_ONE, 1,
+            DAY_ONE, segment,
         )  # fmt: skip
 
 
@@ -55,10 +57,14 @@ def event() -> type[E]:
 
 @pytest.fixture
 def insert(clickhouse: ClickHouse, tenant: str) -> Insert:
-    """Stores the events of one stream for this test's tenant, numbered in the order given."""
+    """Stores the events of one stream for this test's tenant, numbered in the order given.
+
+    Each call is a segment of its own, so that what is inserted again reaches the table again.
+    """
 
     def run(events: Iterable[E], stream: str = "s", tenant: str = tenant) -> None:
-        rows = [event.row(tenant, stream, place) for place, event in enumerate(events, 1)]
+        segment = next(SEGMENTS)
+        rows = [event.row(tenant, stream, place, segment) for place, event in enumerate(events, 1)]
         clickhouse.insert_rows("process_events", COLUMNS, rows)
 
     return run

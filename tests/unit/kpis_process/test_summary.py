@@ -76,7 +76,11 @@ def test_order_within_a_case(
 def test_repeated_events_count_once_and_duplicates_of_their_own_twice(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any
 ) -> None:
-    log = [event("1", "a", 0, seq=1, event_id="x"), event("1", "a", 0, seq=2, event_id="y"), event("1", "b", 5, seq=3)]
+    log = [
+        event("1", "a", 0, seq=1, event_id="x"),
+        event("1", "a", 0, seq=2, event_id="y"),
+        event("1", "b", 5, start=3, seq=3),
+    ]
     insert(log)
     once = process_summary(clickhouse, tenant, "s")
     insert(log)
@@ -208,6 +212,7 @@ def test_agrees_with_a_plain_reading_of_the_rules(
         len({s for e in events if e[4] is not None for s in range(int(e[4]), int(e[1]))}) for events in ordered
     )
     assert found.working_s == pytest.approx(working)
+    assert found.touch_s == pytest.approx(sum(length or 0 for *_, length in log))
     assert found.cycle_s == pytest.approx(sum(spans))
     assert found.working_s + found.waiting_s + found.unknown_s == pytest.approx(found.cycle_s)
     assert min(found.waiting_s, found.unknown_s) >= 0

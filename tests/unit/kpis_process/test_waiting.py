@@ -25,7 +25,8 @@ def test_open_cases_are_priced_ranked_and_owned(
 ) -> None:
     insert(
         [
-            event("1", PLACED, 0, amount="100.50"), event("1", ALLOCATED, 10), event("1", LINE, 11, amount="999"),
+            event("1", PLACED, 0, amount="100.50"), event("1", ALLOCATED, 10, amount="400"),
+            event("1", LINE, 11, amount="999"),
             event("2", PLACED, 0, amount="50"), event("2", ALLOCATED, 30),
             event("3", PLACED, 0, amount="20"),
             event("4", PLACED, 0, amount="7"), event("4", ALLOCATED, 50), event("4", PAID, 60),
