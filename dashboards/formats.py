@@ -50,7 +50,7 @@ def compact(value: float) -> str:
 
 def percent(ratio: float | None) -> str:
     """A ratio as a percentage: 0.123 is 12.3 %; below one percent with two digits, so that 0.04 % is not 0."""
-    if ratio is None or not math.isfinite(ratio):
+    if ratio is None or not math.isfinite(ratio * 100):
         return MISSING
     value = ratio * 100
     digits = 0 if value == 0 else 2 if abs(value) < 1 else 1
@@ -59,6 +59,8 @@ def percent(ratio: float | None) -> str:
 
 def money(amount: Decimal | float, currency: str) -> str:
     """€ 12.4 k; an unknown currency keeps its code; no currency at all is a plain number."""
+    if not math.isfinite(amount):
+        return MISSING
     sign = CURRENCY_SIGNS.get(currency, currency)
     text = compact(float(amount))
     return f"{sign}{NBSP}{text}" if sign else text
