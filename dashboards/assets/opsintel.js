@@ -10,6 +10,13 @@
     return Math.floor(seconds / 3600) + NBSP + "h";
   }
 
+  /* 128 random bits; crypto.randomUUID is missing on plain http. */
+  function key() {
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), function (byte) {
+      return byte.toString(16).padStart(2, "0");
+    }).join("");
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     opsintel: {
       /* Counted on the browser's clock from the moment an answer arrived, so that clock skew does not matter. */
@@ -21,8 +28,35 @@
         if (seconds > 3 * every) { return ["not updating for " + span(seconds), "page-age page-age-lost"]; }
         return ["read " + span(seconds) + " ago", "page-age"];
       },
+      /* Opens the dialog for the button that was pressed, clean and with a key of its own; closes it on Cancel. */
+      dialog: function (_clicks, _cancel, explanations) {
+        var keep = window.dash_clientside.no_update;
+        var untouched = [keep, keep, keep, keep, keep, keep, keep, keep, keep, keep];
+        var pressed = (window.dash_clientside.callback_context.triggered || []).find(function (one) { return one.value; });
+        if (!pressed) { return untouched; }  // buttons were drawn anew, nobody pressed one
+        var id = pressed.prop_id.slice(0, pressed.prop_id.lastIndexOf("."));
+        if (id === "control-cancel") { untouched[0] = false; return untouched; }
+        var chosen = JSON.parse(id);
+        var verb = chosen.action.charAt(0).toUpperCase() + chosen.action.slice(1);
+        var title = verb + " " + chosen.name.replace("->", " → ") + "?";
+        var intent = { action: chosen.action, target: chosen.target, key: key() };
+        return [true, title, explanations[chosen.action], verb, intent, "", null, null, {}, "Cancel"];
+      },
       pause: function (auto) { return !auto; }
     }
+  });
+
+  /* Explanations close on Escape and on a click elsewhere; one is open at a time. */
+  function closeOthers(kept) {
+    document.querySelectorAll("details.disclosure[open]").forEach(function (one) {
+      if (one !== kept) { one.removeAttribute("open"); }
+    });
+  }
+  document.addEventListener("click", function (event) { closeOthers(event.target.closest("details.disclosure")); });
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") { return; }
+    var open = document.querySelector("details.disclosure[open]");
+    if (open) { closeOthers(null); open.querySelector("summary").focus(); }
   });
 
   var grid = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});

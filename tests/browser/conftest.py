@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.browser.served import Served
 from tests.browser.standin import StandIn
@@ -39,6 +39,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium: install it with `apt-get install chromium`, or point OPSINTEL_CHROMIUM at one")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        expect.set_options(timeout=20_000)  # a busy machine is not a defect of the page
         yield chromium
         chromium.close()
 
@@ -84,6 +85,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return Watched(context, served.url)
 
