@@ -23,6 +23,7 @@
       age: function (_ticks, refreshed, every, auto) {
         if (refreshed === null || refreshed === undefined) { return ["", "page-age"]; }
         if (last.server !== refreshed) { last = { server: refreshed, seen: Date.now() }; }
+        requestAnimationFrame(restore);
         var seconds = Math.max(0, Math.round((Date.now() - last.seen) / 1000));
         if (!auto) { return ["paused, read " + span(seconds) + " ago", "page-age"]; }
         if (seconds > 3 * every) { return ["not updating for " + span(seconds), "page-age page-age-lost"]; }
@@ -45,6 +46,33 @@
       pause: function (auto) { return !auto; }
     }
   });
+
+  /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open or in
+     focus there is put back, found again by its label. */
+  var held = { open: null, focus: null };
+  function label(node) { return node && node.getAttribute ? node.getAttribute("aria-label") : null; }
+  function byLabel(wanted) {
+    return Array.from(document.querySelectorAll("#sections [aria-label]")).find(function (node) {
+      return label(node) === wanted;
+    });
+  }
+  document.addEventListener("toggle", function (event) {
+    if (!event.target.matches || !event.target.matches("details.disclosure")) { return; }
+    var name = label(event.target.querySelector("summary"));
+    if (event.target.open) { held.open = name; } else if (held.open === name) { held.open = null; }
+  }, true);
+  document.addEventListener("focusin", function (event) {
+    held.focus = event.target.closest("#sections") ? label(event.target) : null;
+  });
+  document.addEventListener("pointerdown", function () { held.focus = null; });
+  function restore() {
+    var summary = held.open && byLabel(held.open);
+    if (summary && summary.parentElement) { summary.parentElement.open = true; }
+    if (held.focus && (document.activeElement === document.body || document.activeElement === null)) {
+      var target = byLabel(held.focus);
+      if (target) { target.focus({ preventScroll: true }); }
+    }
+  }
 
   /* Explanations close on Escape and on a click elsewhere; one is open at a time. */
   function closeOthers(kept) {

@@ -81,6 +81,17 @@ def test_an_explanation_stays_open_through_a_refresh_and_closes_by_keyboard(serv
     expect(page.get_by_label("About Fill rate")).to_be_focused()
 
 
+def test_the_keyboard_keeps_its_place_through_a_refresh(serve: Serve, visit: Visit) -> None:
+    served = serve(refresh_s=1)
+    page = visit(served).open()
+    drawn(page)
+    page.get_by_label("Resume carrier → order-management").focus()
+    served.standin.through = NOW - timedelta(hours=3)
+    served.clock.advance(5)
+    expect(page.get_by_text("Nothing has come in since")).to_be_visible()
+    expect(page.get_by_label("Resume carrier → order-management")).to_be_focused()
+
+
 def test_pausing_asks_for_a_reason_waits_and_shows_the_outcome(serve: Serve, visit: Visit) -> None:
     standin = StandIn()
     watched = visit(serve(standin))
