@@ -132,10 +132,10 @@ def zone_name(local: datetime) -> str:
 
 
 def bucket(start: datetime, grain: str, zone: ZoneInfo) -> str:
-    """A KPI bucket's name: `2 Mar` for a day (days are counted where they were cut), `2 Mar 09:00 CET` for an hour."""
-    if grain == "day":
-        return f"{start.day} {start:%b}"
+    """A KPI bucket's name: `2 Mar` for a day, `2 Mar 09:00 CET` for an hour. Days begin in `zone`."""
     local = start.astimezone(zone)
+    if grain == "day":
+        return f"{local.day} {local:%b}"
     return f"{local.day} {local:%b %H:%M}{NBSP}{zone_name(local)}"
 
 

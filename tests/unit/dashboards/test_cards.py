@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from dash import dcc
 
-from dashboards import AlertTile, ControlTile, KpiReading, KpiTile, TargetState
+from dashboards import AlertTile, ControlTile, KpiReading, KpiTile, TargetState, formats
 from dashboards.components import sections
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.latency import latency_list, latency_rows
@@ -29,7 +29,7 @@ def tile(*readings: KpiReading, **fields: Any) -> KpiTile:
 
 def test_a_kpi_stands_with_its_sample_its_change_and_its_target() -> None:
     shown = text(kpi_card(tile(reading("by line", [0.97, 0.964]), target=0.97), VIEW))
-    assert "96.4 % by line" in shown
+    assert "96.4 % by line, 2 Mar" in shown
     assert "−0.6 pts worse vs 1 Mar" in shown
     assert "target missed (≥ 97.0 %)" in shown
     assert "n 1,000 · 12 excluded · 31 open · definition v1" in shown
@@ -64,8 +64,8 @@ def test_a_small_sample_is_marked(size: int, marked: bool) -> None:
 
 
 def test_a_value_that_was_computed_long_ago_is_marked() -> None:
-    shown = text(kpi_card(tile(reading("by line", [0.9], computed_at=NOW - timedelta(hours=3))), VIEW))
-    assert "computed 3 h ago" in shown
+    shown = text(kpi_card(tile(reading("by line", [0.9], computed_at=NOW - timedelta(hours=75))), VIEW))
+    assert "computed 3 d 3 h ago" in shown
 
 
 def test_from_zero_there_is_no_percentage() -> None:
@@ -82,6 +82,20 @@ def test_the_first_period_has_nothing_to_compare_with() -> None:
 def test_the_previous_period_is_the_bucket_before_even_when_the_series_runs_on() -> None:
     values = reading("by line", [0.1, 0.2, 0.3]).series
     assert KpiReading("by line", values[1], values).previous == values[0]
+
+
+def test_buckets_that_are_not_settled_are_not_drawn() -> None:
+    values = reading("by line", [0.97, 0.96, 0.2]).series
+    card = kpi_card(tile(KpiReading("by line", values[1], values)), VIEW)
+    (graph,) = [found for found in walk(card) if isinstance(found, dcc.Graph)]
+    assert list(graph.figure.data[0].y) == [0.97, 0.96]
+    assert "by line, 1 Mar" in text(card)
+
+
+def test_a_day_is_named_where_it_began() -> None:
+    """Buckets are instants; a day that begins at midnight in Berlin begins the evening before in UTC."""
+    start = NOW.replace(hour=23) - timedelta(days=1)
+    assert formats.bucket(start, "day", ZoneInfo("Europe/Berlin")) == "2 Mar"
 
 
 def test_waiting_work_is_ranked_priced_and_compared() -> None:
