@@ -1,9 +1,9 @@
 """Dash's FastAPI server, narrowed to what one application with other routes can live with.
 
 What is changed and why is in docs/adr/0001-dash-on-fastapi.md: no catch-all (unknown paths stay 404), no WebSocket
-route, every Dash route guarded by the same dependency, callback bodies checked before they are used, unknown scripts
-404 instead of 500, scripts compressed once. It leans on Dash internals by name; the tests hold them, the version range
-in pyproject.toml bounds them.
+route, one guard in front of every Dash route but the static files, callback bodies checked before they are used,
+unknown scripts 404 instead of 500, scripts compressed once. It leans on Dash internals by name: the tests hold them,
+the version range in pyproject.toml bounds them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ CONTENT_SECURITY_POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
+PUBLIC_RULES = ("/_dash-component-suites/", "/_favicon.ico")
+"""Files of the installed packages: the same for everybody, and needed before anybody has signed in."""
 PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -70,13 +72,14 @@ class NarrowFastAPI(FastAPIDashServer):
         include_in_schema: bool = False,
     ) -> None:
         view = self._html_response_wrapper(view_func) if isinstance(view_func, str) else view_func
+        public = rule.startswith(PUBLIC_RULES)
         self.server.add_api_route(
             rule or "/",
             view,
             methods=methods or ["GET"],
             name=endpoint,
             include_in_schema=include_in_schema,
-            dependencies=[Depends(self._guard)],
+            dependencies=[] if public else [Depends(self._guard)],
             response_model=None,
         )
 
@@ -141,13 +144,15 @@ def _callback_problem(body: Any, known: dict[str, Any]) -> str:
     """Why the body is not a callback request; empty when it is one."""
     if not isinstance(body, dict):
         return "the body must be a JSON object sent as application/json"
-    if body.get("output") not in known:
+    if not isinstance(body.get("output"), str) or body["output"] not in known:
         return "output names no callback"
     for part in ("inputs", "state", "changedPropIds"):
         if not isinstance(body.get(part, []), list):
             return f"{part} must be a list"
     if "inputs" not in body or "outputs" not in body:
         return "inputs and outputs must be given"
+    if not all(_is_dependency(one) for one in (*body["inputs"], *body.get("state", []))):
+        return "an input must be an object with id and property, or a list of such"
     wanted = known[body["output"]]
     for part, given in (("inputs", body["inputs"]), ("state", body.get("state", []))):
         if len(given) != len(wanted[part]):
@@ -165,6 +170,12 @@ def _packed(answer: Response, request: Request) -> Response:
     answer.headers["Vary"] = "Accept-Encoding"
     answer.headers["Content-Length"] = str(len(answer.body))
     return answer
+
+
+def _is_dependency(entry: Any) -> bool:
+    if isinstance(entry, list):
+        return all(isinstance(one, dict) and _is_dependency(one) for one in entry)
+    return isinstance(entry, dict) and "id" in entry and isinstance(entry.get("property"), str)
 
 
 class _File:

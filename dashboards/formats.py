@@ -50,7 +50,7 @@ def compact(value: float) -> str:
 
 def percent(ratio: float | None) -> str:
     """A ratio as a percentage: 0.123 is 12.3 %; below one percent with two digits, so that 0.04 % is not 0."""
-    if ratio is None or not math.isfinite(ratio):
+    if ratio is None or not math.isfinite(ratio * 100):
         return MISSING
     value = ratio * 100
     digits = 0 if value == 0 else 2 if abs(value) < 1 else 1
@@ -59,6 +59,8 @@ def percent(ratio: float | None) -> str:
 
 def money(amount: Decimal | float, currency: str) -> str:
     """€ 12.4 k; an unknown currency keeps its code; no currency at all is a plain number."""
+    if not math.isfinite(amount):
+        return MISSING
     sign = CURRENCY_SIGNS.get(currency, currency)
     text = compact(float(amount))
     return f"{sign}{NBSP}{text}" if sign else text
@@ -130,10 +132,10 @@ def zone_name(local: datetime) -> str:
 
 
 def bucket(start: datetime, grain: str, zone: ZoneInfo) -> str:
-    """A KPI bucket's name: `2 Mar` for a day (days are counted where they were cut), `2 Mar 09:00 CET` for an hour."""
-    if grain == "day":
-        return f"{start.day} {start:%b}"
+    """A KPI bucket's name: `2 Mar` for a day, `2 Mar 09:00 CET` for an hour. Days begin in `zone`."""
     local = start.astimezone(zone)
+    if grain == "day":
+        return f"{local.day} {local:%b}"
     return f"{local.day} {local:%b %H:%M}{NBSP}{zone_name(local)}"
 
 

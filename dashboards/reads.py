@@ -58,11 +58,19 @@ class KpiValue(Protocol):
 
 @dataclass(frozen=True)
 class KpiReading:
-    """One KPI on one basis (or for one edge): the latest bucket and those before it, oldest first, latest included."""
+    """One KPI on one basis (or for one edge): the latest settled bucket, and the buckets around it, oldest first.
+
+    Buckets after the latest have too many open cases to be judged; they are neither drawn nor compared with.
+    """
 
     label: str
     latest: KpiValue
     series: tuple[KpiValue, ...]
+
+    @property
+    def settled(self) -> tuple[KpiValue, ...]:
+        """The buckets up to the latest."""
+        return tuple(value for value in self.series if value.bucket_start <= self.latest.bucket_start)
 
     @property
     def previous(self) -> KpiValue | None:

@@ -10,19 +10,81 @@
     return Math.floor(seconds / 3600) + NBSP + "h";
   }
 
+  /* 128 random bits; crypto.randomUUID is missing on plain http. */
+  function key() {
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), function (byte) {
+      return byte.toString(16).padStart(2, "0");
+    }).join("");
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     opsintel: {
       /* Counted on the browser's clock from the moment an answer arrived, so that clock skew does not matter. */
       age: function (_ticks, refreshed, every, auto) {
         if (refreshed === null || refreshed === undefined) { return ["", "page-age"]; }
         if (last.server !== refreshed) { last = { server: refreshed, seen: Date.now() }; }
+        requestAnimationFrame(restore);
         var seconds = Math.max(0, Math.round((Date.now() - last.seen) / 1000));
         if (!auto) { return ["paused, read " + span(seconds) + " ago", "page-age"]; }
         if (seconds > 3 * every) { return ["not updating for " + span(seconds), "page-age page-age-lost"]; }
         return ["read " + span(seconds) + " ago", "page-age"];
       },
+      /* Opens the dialog for the button that was pressed, clean and with a key of its own; closes it on Cancel. */
+      dialog: function (_clicks, _cancel, explanations) {
+        var keep = window.dash_clientside.no_update;
+        var untouched = [keep, keep, keep, keep, keep, keep, keep, keep, keep, keep];
+        var pressed = (window.dash_clientside.callback_context.triggered || []).find(function (one) { return one.value; });
+        if (!pressed) { return untouched; }  // buttons were drawn anew, nobody pressed one
+        var id = pressed.prop_id.slice(0, pressed.prop_id.lastIndexOf("."));
+        if (id === "control-cancel") { untouched[0] = false; return untouched; }
+        var chosen = JSON.parse(id);
+        var verb = chosen.action.charAt(0).toUpperCase() + chosen.action.slice(1);
+        var title = verb + " " + chosen.name.replace("->", " → ") + "?";
+        var intent = { action: chosen.action, target: chosen.target, key: key() };
+        return [true, title, explanations[chosen.action], verb, intent, "", null, null, {}, "Cancel"];
+      },
       pause: function (auto) { return !auto; }
     }
+  });
+
+  /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open or in
+     focus there is put back, found again by its label. */
+  var held = { open: null, focus: null };
+  function label(node) { return node && node.getAttribute ? node.getAttribute("aria-label") : null; }
+  function byLabel(wanted) {
+    return Array.from(document.querySelectorAll("#sections [aria-label]")).find(function (node) {
+      return label(node) === wanted;
+    });
+  }
+  document.addEventListener("toggle", function (event) {
+    if (!event.target.matches || !event.target.matches("details.disclosure")) { return; }
+    var name = label(event.target.querySelector("summary"));
+    if (event.target.open) { held.open = name; } else if (held.open === name) { held.open = null; }
+  }, true);
+  document.addEventListener("focusin", function (event) {
+    held.focus = event.target.closest("#sections") ? label(event.target) : null;
+  });
+  document.addEventListener("pointerdown", function () { held.focus = null; });
+  function restore() {
+    var summary = held.open && byLabel(held.open);
+    if (summary && summary.parentElement) { summary.parentElement.open = true; }
+    if (held.focus && (document.activeElement === document.body || document.activeElement === null)) {
+      var target = byLabel(held.focus);
+      if (target) { target.focus({ preventScroll: true }); }
+    }
+  }
+
+  /* Explanations close on Escape and on a click elsewhere; one is open at a time. */
+  function closeOthers(kept) {
+    document.querySelectorAll("details.disclosure[open]").forEach(function (one) {
+      if (one !== kept) { one.removeAttribute("open"); }
+    });
+  }
+  document.addEventListener("click", function (event) { closeOthers(event.target.closest("details.disclosure")); });
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Escape") { return; }
+    var open = document.querySelector("details.disclosure[open]");
+    if (open) { closeOthers(null); open.querySelector("summary").focus(); }
   });
 
   var grid = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
@@ -58,27 +57,14 @@ def broken(text: str) -> Component:
 
 
 def about(label: str, body: Sequence[Child]) -> Component:
-    """A button that opens an explanation; works by mouse, keyboard and touch."""
-    made: Component = dmc.Popover(
+    """An explanation behind a sign; the browser's own disclosure, so it works by mouse, keyboard, touch and voice."""
+    return html.Details(
         [
-            dmc.PopoverTarget(
-                dmc.ActionIcon(
-                    html.Span(className="icon icon-info", **HIDDEN),
-                    variant="subtle",
-                    color="gray",
-                    size="md",
-                    **aria(label=label),
-                )
-            ),
-            dmc.PopoverDropdown(html.Div(list(body), className="about")),
+            html.Summary(html.Span(className="icon icon-info", **HIDDEN), title=label, **aria(label=label)),
+            html.Div(list(body), className="about"),
         ],
-        width=380,
-        position="bottom-end",
-        shadow="md",
-        withArrow=True,
-        withinPortal=True,
+        className="disclosure",
     )
-    return made
 
 
 def heads(*columns: tuple[str, str]) -> Component:

@@ -21,6 +21,7 @@ def control_dialog() -> Component:
     made: Component = dmc.Modal(
         [
             dcc.Store(id="intent"),
+            dcc.Store(id="explanations", data=EXPLANATIONS),
             html.P(id="control-explanation", className="muted"),
             dmc.Textarea(
                 id="control-reason",

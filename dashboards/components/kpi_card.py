@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from dash import html
 from dash.development.base_component import Component
 
@@ -12,6 +14,8 @@ from dashboards.reads import KpiReading, KpiTile
 from dashboards.view import View
 
 MAX_CHIPS = 4
+RECOMPUTED_WITHIN = timedelta(hours=26)
+"""Everything is computed anew once a day, untouched buckets too; an older value means that the jobs stand still."""
 
 
 def kpi_card(tile: KpiTile, view: View) -> Component:
@@ -30,7 +34,7 @@ def kpi_card(tile: KpiTile, view: View) -> Component:
             html.Div(
                 [
                     html.Span(formats.quantity(reading.latest.value, reading.latest.unit), className="kpi-value"),
-                    html.Span(reading.label, className="kpi-basis") if reading.label else None,
+                    html.Span(_basis(reading, view), className="kpi-basis"),
                 ],
                 className="kpi-main",
             ),
@@ -48,6 +52,11 @@ def kpi_card(tile: KpiTile, view: View) -> Component:
         className="card kpi",
         **aria(labelledby=slug),
     )
+
+
+def _basis(reading: KpiReading, view: View) -> str:
+    period = formats.bucket(reading.latest.bucket_start, reading.latest.grain, view.zone)
+    return f"{reading.label}, {period}" if reading.label else period
 
 
 def sample_line(reading: KpiReading) -> str:
@@ -95,7 +104,7 @@ def _judgement(tile: KpiTile, reading: KpiReading, view: View) -> list[Component
         )
     if latest.value is not None and latest.sample_size < tile.min_sample:
         facts.append(badge("small sample", Status.WARN, f"fewer than {tile.min_sample} cases: read with care"))
-    if view.stale(latest.computed_at):
+    if view.now - latest.computed_at > RECOMPUTED_WITHIN:
         facts.append(badge(f"computed {view.ago(latest.computed_at)}", Status.WARN))
     return facts
 
@@ -106,7 +115,7 @@ def _trend(tile: KpiTile, reading: KpiReading, view: View) -> Component:
     def show(value: float | None) -> str:
         return formats.quantity(value, latest.unit)
 
-    points = [(value.bucket_start, value.value) for value in reading.series]
+    points = [(value.bucket_start, value.value) for value in reading.settled]
     known = [value for _, value in points if value is not None]
     figure = figures.trend(
         points,

@@ -16,6 +16,7 @@ THEME: dict[str, Any] = {
     "fontFamily": FONT,
     "fontFamilyMonospace": MONO,
     "primaryColor": "blue",
+    "primaryShade": 8,
     "defaultRadius": "sm",
     "cursorType": "pointer",
     "respectReducedMotion": True,

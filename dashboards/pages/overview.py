@@ -1,13 +1,13 @@
 """The overview: what a leader looks at first.
 
-One callback renders everything, in one round trip, from one snapshot; the dialog has two of its own. Callbacks are
-coroutines: Dash runs plain functions on the event loop, where a slow read would hold up the whole service.
+One callback renders everything, in one round trip, from one snapshot; another carries out what the dialog asks for,
+which opens and closes in the browser alone. Callbacks are coroutines: Dash runs plain functions on the event loop,
+where a slow read would hold up the whole service.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,8 +19,8 @@ from dash.exceptions import PreventUpdate
 from core import Conflict, OpsintelError, Principal, Role, get_logger
 from dashboards.components import headline as top
 from dashboards.components import sections
-from dashboards.components.common import broken, edge_name, nothing, section
-from dashboards.components.dialog import EXPLANATIONS, REASON_MAX, control_dialog, outcome
+from dashboards.components.common import broken, nothing, section
+from dashboards.components.dialog import REASON_MAX, control_dialog, outcome
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.latency import GRID_ID, latency_grid, latency_list, latency_rows
 from dashboards.reads import ActionOutcome, Actions, Windows
@@ -179,47 +179,26 @@ def register(
         return render(await snapshots.take(principal().tenant, fresh=fresh), view())
 
     @dash_app.callback(
-        Output("control-dialog", "opened"),
-        Output("control-dialog", "title"),
-        Output("control-explanation", "children"),
-        Output("control-confirm", "children"),
-        Output("intent", "data"),
-        Output("control-reason", "value"),
-        Input({"type": "control", "target": ALL, "action": ALL, "name": ALL}, "n_clicks"),
-        Input("control-cancel", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    async def open_dialog(clicks: list[int], cancel: int) -> tuple[Any, ...]:
-        chosen = ctx.triggered_id
-        if chosen == "control-cancel":
-            return (False, *[no_update] * 5)
-        if not chosen or not any(item["value"] for item in ctx.triggered):
-            raise PreventUpdate  # buttons were drawn anew, nobody pressed one
-        action = str(chosen["action"])
-        title = f"{action.capitalize()} {edge_name(str(chosen['name']))}?"
-        intent = {"action": action, "target": str(chosen["target"]), "key": uuid.uuid4().hex}
-        return True, title, EXPLANATIONS[action], action.capitalize(), intent, ""
-
-    @dash_app.callback(
         Output("control-outcome", "children"),
         Output("control-reason", "error"),
         Output("control-confirm", "style"),
         Output("control-cancel", "children"),
         Output("acted", "data"),
         Input("control-confirm", "n_clicks"),
-        Input("intent", "data"),
+        State("intent", "data"),
         State("control-reason", "value"),
         State("acted", "data"),
         running=[
             (Output("control-confirm", "loading"), True, False),
             (Output("control-reason", "disabled"), True, False),
             (Output("control-cancel", "disabled"), True, False),
+            (Output("control-dialog", "withCloseButton"), False, True),
+            (Output("control-dialog", "closeOnEscape"), False, True),
+            (Output("control-dialog", "closeOnClickOutside"), False, True),
         ],
         prevent_initial_call=True,
     )
     async def confirm(clicks: int, intent: dict[str, str] | None, reason: str | None, acted: int) -> tuple[Any, ...]:
-        if ctx.triggered_id != "control-confirm":  # a new intent: a clean dialog
-            return None, None, {}, "Cancel", no_update
         if not clicks or not intent:
             raise PreventUpdate
         text = (reason or "").strip()
@@ -231,6 +210,25 @@ def register(
         return outcome(result), None, hidden, "Close", acted + 1
 
     clientside: Any = dash_app.clientside_callback
+    # In the browser, for the buttons are drawn anew by every refresh: an answer from the server that was on its way
+    # at that moment would be dropped, and with it the click.
+    clientside(
+        ClientsideFunction("opsintel", "dialog"),
+        Output("control-dialog", "opened"),
+        Output("control-dialog", "title"),
+        Output("control-explanation", "children"),
+        Output("control-confirm", "children"),
+        Output("intent", "data"),
+        Output("control-reason", "value"),
+        Output("control-outcome", "children", allow_duplicate=True),
+        Output("control-reason", "error", allow_duplicate=True),
+        Output("control-confirm", "style", allow_duplicate=True),
+        Output("control-cancel", "children", allow_duplicate=True),
+        Input({"type": "control", "target": ALL, "action": ALL, "name": ALL}, "n_clicks"),
+        Input("control-cancel", "n_clicks"),
+        State("explanations", "data"),
+        prevent_initial_call=True,
+    )
     clientside(
         ClientsideFunction("opsintel", "age"),
         Output("page-age", "children"),

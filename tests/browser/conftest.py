@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from core import ManualClock
-from dashboards import mount
-from tests.browser.standin import NOW, StandIn
+from tests.browser.served import Served
+from tests.browser.standin import StandIn
 
-NOTICE = "Open to this machine without credentials."
 CHROMIUM_ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
@@ -31,49 +25,11 @@ def find_chromium() -> str | None:
     return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-class Served:
-    """A running server; `url` is where."""
-
-    def __init__(self, standin: StandIn, refresh_s: int = 15) -> None:
-        self.standin = standin
-        self.clock = ManualClock(NOW)
-        self.app = FastAPI(docs_url=None, redoc_url=None)
-        mount(self.app, standin, standin, self.clock, NOTICE, timezone="Europe/Berlin", refresh_s=refresh_s)
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="warning", ws="none"))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-
-    def start(self) -> Served:
-        self._thread.start()
-        waited = threading.Event()
-        for _ in range(1000):
-            if self._server.started:
-                return self
-            waited.wait(0.01)
-        raise AssertionError("the server did not start within 10 s")
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-        with closing(self._socket):
-            assert not self._thread.is_alive()
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
     """Starts servers and stops them afterwards."""
-    running: list[Served] = []
-
-    def start(standin: StandIn | None = None, **options: int) -> Served:
-        served = Served(standin or StandIn(), **options).start()
-        running.append(served)
-        return served
-
-    yield start
-    for served in running:
-        served.stop()
+    with ExitStack() as running:
+        yield lambda standin=None, **options: running.enter_context(Served(standin or StandIn(), **options))
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +39,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium: install it with `apt-get install chromium`, or point OPSINTEL_CHROMIUM at one")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        expect.set_options(timeout=20_000)  # a busy machine is not a defect of the page
         yield chromium
         chromium.close()
 
@@ -128,6 +85,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Watched]]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
+        context.set_default_timeout(60_000)
         contexts.append(context)
         return Watched(context, served.url)
 
