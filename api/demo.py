@@ -47,15 +47,19 @@ def run_demo(settings: Settings, *, days: int, seed: int, live: bool, fresh: boo
         children.append(subprocess.Popen(command, env=environment | {"DEMO_ENGINE_SECRET": secret}))
         print(f"\n  opsintel is at http://{settings.http_host}:{api_port}/  (stop with Ctrl-C)\n", flush=True)
 
-    try:
-        serve(configured, SystemClock(), start_client)
-    finally:
-        for child in children:
+    def stop_client() -> None:
+        while children:
+            child = children.pop()
             child.terminate()
             try:
                 child.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+    try:
+        serve(configured, SystemClock(), start_client, stop_client)
+    finally:
+        stop_client()
 
 
 def _empty(folder: Path, fresh: bool) -> None:

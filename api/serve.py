@@ -18,7 +18,7 @@ import uvicorn
 from api.app import create_app
 from api.composition import build, opened_stores, running
 from api.services import Services
-from core import Clock, ConfigurationError, Settings, SystemClock, get_logger
+from core import Clock, ConfigurationError, Settings, get_logger
 
 log = get_logger("api")
 GRACE_S = 3
@@ -48,16 +48,25 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, clock: Clock | None = None, ready: Callable[[Services, int], None] | None = None) -> None:
-    """Blocks until the process is told to stop. `ready` is called once with the API's port, when all doors are open."""
+def serve(
+    settings: Settings,
+    clock: Clock,
+    ready: Callable[[Services, int], None] = lambda services, port: None,
+    stopping: Callable[[], None] = lambda: None,
+) -> None:
+    """Blocks until the process is told to stop.
+
+    `ready` is called once with the API's port, when all doors are open; `stopping` before the doors of OTLP close.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(settings.http_host, settings.http_port)))
         stores = stack.enter_context(opened_stores(settings))
-        services = build(stores, clock or SystemClock())
+        services = build(stores, clock)
         stack.enter_context(running(services))
         port = listener.getsockname()[1]
         _announce(services, port)
-        asyncio.run(_until_stopped(services, listener, lambda: ready(services, port) if ready else None))
+        asyncio.run(_until_stopped(services, listener, lambda: ready(services, port)))
+        stopping()
         log.info("stopping: no new data is accepted, the log is being stored")
     log.info("stopped")
 
