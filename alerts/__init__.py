@@ -1,0 +1,33 @@
+"""Alerts: rules over KPIs and queues, their state machine, and notifications that name the business impact."""
+
+from alerts.notifier import Delivered, Notifier, Rejected, RetryAfter, RetryPolicy, WebhookNotifier
+from alerts.rules import Rule, load_rules
+from alerts.service import AlertService, AlertView, Tick
+from alerts.sources import Sources
+from alerts.state import Alert, AlertState, Observation, Reason, Timing, Verdict, step
+from alerts.store import Notification
+from alerts.wiring import open_alerts
+
+__all__ = [
+    "Alert",
+    "AlertService",
+    "AlertState",
+    "AlertView",
+    "Delivered",
+    "Notification",
+    "Notifier",
+    "Observation",
+    "Reason",
+    "Rejected",
+    "RetryAfter",
+    "RetryPolicy",
+    "Rule",
+    "Sources",
+    "Tick",
+    "Timing",
+    "Verdict",
+    "WebhookNotifier",
+    "load_rules",
+    "open_alerts",
+    "step",
+]

@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     control_secret: str = Field(
         "", repr=False, description="Signs control calls after the Standard Webhooks specification (`whsec_…`)."
     )
+    admin_token: str = Field(
+        "",
+        repr=False,
+        pattern=r"^$|^\S{24,}$",
+        description="Accepted as an administrator's key (24 characters or more); for containers, where no key exists yet.",
+    )
     self_tracing_endpoint: str = Field(
         "", description="OTLP/HTTP endpoint for the service's own traces; empty means off."
     )
@@ -152,13 +158,16 @@ def _is_loopback(host: str) -> bool:
 
 def load_settings(**overrides: Any) -> Settings:
     """Reads the settings; raises ConfigurationError that names the setting, the value and the allowed range."""
+    named = os.environ.get("OPSINTEL_CONFIG")
+    if named and not Path(named).is_file():
+        raise ConfigurationError(f"OPSINTEL_CONFIG names {named}, and there is no such file")
     try:
         return Settings(**overrides)
     except ValidationError as problem:
         lines = []
         for error in problem.errors():
             name = ".".join(str(part) for part in error["loc"])
-            secret = any(word in name for word in ("secret", "dsn"))
+            secret = any(word in name for word in ("secret", "dsn", "token"))
             got = "" if secret or not name else f", got {error['input']!r}"
             lines.append(f"{name}: {error['msg']}{got}" if name else str(error["msg"]))
         raise ConfigurationError("; ".join(lines), hint="see docs/settings.md") from None

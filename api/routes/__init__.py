@@ -1,0 +1,1 @@
+"""Routes: parse, call, respond. Nothing here computes."""

@@ -1,0 +1,1 @@
+"""Transactional state: SQLite by default, PostgreSQL when there are several nodes."""

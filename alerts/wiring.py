@@ -1,0 +1,70 @@
+"""From settings and stores to a running service: the one place of this room that knows the read models by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from alerts.notifier import WebhookNotifier
+from alerts.rules import load_rules
+from alerts.service import AlertService
+from alerts.sources import QUEUE_WINDOW, Sources
+from control import OutboundHttp, Signer
+from core.clock import Clock
+from core.settings import Settings
+from kpis import latest_values, waiting_now
+from metrics import queue_depths
+from storage import ClickHouse, StateDb, load_sql
+
+CONSUMERS_SEEN = timedelta(hours=6)
+"""How far back consumers of a queue are looked for."""
+
+
+def queue_consumers(ch: ClickHouse, tenant: str, now: datetime) -> dict[str, str]:
+    """The service that takes work from each queue, by destination."""
+    found = ch.query(load_sql("alerts", "queue_consumers"), {"tenant": tenant, "since": _text(now - CONSUMERS_SEEN)})
+    return dict(found.rows)
+
+
+def tenants_with_data(ch: ClickHouse, clock: Clock) -> list[str]:
+    """Every tenant that rules can say something about."""
+    since = _text(clock.now() - QUEUE_WINDOW)
+    return [name for (name,) in ch.query(load_sql("alerts", "tenants"), {"since": since}).rows]
+
+
+def open_alerts(
+    settings: Settings,
+    state: StateDb,
+    ch: ClickHouse,
+    clock: Clock,
+    http: OutboundHttp,
+    *,
+    tenants: Callable[[], Iterable[str]] | None = None,
+    external_url: str = "",
+) -> AlertService:
+    """The service that the settings describe; `external_url` is where receivers are pointed to.
+
+    Without `tenants`, everybody with data is evaluated. ConfigurationError when rules, URL or secret cannot be used.
+    """
+    notifier = None
+    if settings.alert_webhook_url:
+        secret = settings.alert_webhook_secret
+        signer = Signer(secret, setting="alert_webhook_secret") if secret else None
+        notifier = WebhookNotifier(settings.alert_webhook_url, http, clock, signer)
+    sources = Sources(
+        ch, latest_values, partial(queue_depths, timezone=settings.timezone), waiting_now, queue_consumers
+    )
+    return AlertService(
+        state,
+        clock,
+        load_rules(settings.rules_file),
+        sources,
+        tenants or partial(tenants_with_data, ch, clock),
+        notifier,
+        external_url=external_url,
+    )
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

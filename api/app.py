@@ -1,0 +1,67 @@
+"""The one application on the one port: API, dashboards, OTLP/HTTP beside its own port, health and documentation.
+
+Order from the outside in: request timing, access guard, routes. The guard stands in front of Dash's routes too, which
+FastAPI's dependencies do not reach.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+
+import dashboards
+from api import problems
+from api.guard import AccessGuard
+from api.reads import ServiceActions, ServiceReads
+from api.routes import action, business, health, pages, telemetry
+from api.services import Services
+from api.version import VERSION
+from core import Principal
+from metrics import RequestTiming
+
+OPEN_NOTICE = "Open to everybody on this machine: no API key exists. `opsintel token create` makes one."
+DESCRIPTION = """Telemetry in, operational intelligence out.
+
+Errors are problem documents (RFC 9457). Times are ISO 8601 with their zone. Every route answers for the tenant of the
+key alone.
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application; pure construction, nothing is started."""
+    app = FastAPI(
+        title="opsintel",
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    problems.install(app)
+    for routes in (health, telemetry, business, action, pages):
+        app.include_router(routes.router)
+    pages.mount_static(app)
+    app.mount("/v1", services.collector.http_application(services.authenticator.headers))
+    notice = OPEN_NOTICE if services.authenticator.open else None
+    settings = services.settings
+    dashboards.mount(
+        app,
+        ServiceReads(services),
+        ServiceActions(services),
+        services.clock,
+        notice,
+        timezone=settings.timezone,
+        doors=dashboards.Doors(
+            f"{settings.otlp_bind_host}:{services.collector.grpc_port}",
+            f"http://{settings.otlp_bind_host}:{services.collector.http_port}",
+        ),
+        identify=_identify,
+    )
+    app.add_middleware(AccessGuard, authenticator=services.authenticator)
+    app.add_middleware(RequestTiming, metrics=services.own, tracing=services.tracing)  # type: ignore[arg-type]
+    return app
+
+
+def _identify(request: Request) -> Principal:
+    found: Principal = request.state.principal
+    return found

@@ -1,0 +1,69 @@
+"""`opsintel`: the command line. Errors of ours end in one sentence and exit status 2, never in a stack trace."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from api import cli_data, cli_ops
+from api.version import VERSION
+from core import OpsintelError, SystemClock, configure_logging, load_settings
+
+app = typer.Typer(
+    name="opsintel",
+    help="Observability and operational intelligence for retail workflows.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli_data.register(app)
+cli_ops.register(app)
+
+
+@app.callback()
+def _root() -> None:
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(VERSION)
+
+
+@app.command()
+def serve() -> None:
+    """Run everything: receivers, store, jobs, API and dashboards, until SIGTERM."""
+    from api.serve import serve as run
+
+    run(load_settings(), SystemClock())
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=60, help="How many days to back-fill.")] = 14,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same retailer.")] = 7,
+    live: Annotated[bool, typer.Option(help="Go on in real time after the back-fill.")] = True,
+) -> None:
+    """Run the service with a simulated retailer pushing to it: 14 days at once, then live."""
+    from api.demo import run_demo
+
+    run_demo(load_settings(), days=days, seed=seed, live=live)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    try:
+        app()
+    except OpsintelError as error:
+        print(f"opsintel: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"          {error.hint}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

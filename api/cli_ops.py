@@ -1,0 +1,203 @@
+"""The operator's commands: migrations, keys, KPIs, alerts, control, audit, doctor and benchmark."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.cli_data import Token, Url, ask
+from api.composition import opened_state, opened_stores
+from api.keys import ApiKeys
+from control import AuditChain
+from core import DEFAULT_TENANT, InvalidInput, Role, SystemClock, load_settings
+from storage import migration_status, open_clickhouse, pending_sql
+
+HERE = "http://127.0.0.1:8080"
+Running = Annotated[str, typer.Option(help="The running service.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(migrate)
+    app.command()(doctor)
+    for name, text, commands in (
+        ("token", "Make, list and revoke API keys.",
+         {"create": token_create, "list": token_list, "revoke": token_revoke}),
+        ("audit", "The chain of who did what.", {"verify": audit_verify}),
+        ("kpi", "Business numbers.", {"list": kpi_list}),
+        ("alerts", "What is pending or firing.", {"list": alerts_list}),
+        ("control", "Pause and resume edges and workflows.",
+         {"targets": control_targets, "pause": control_pause, "resume": control_resume}),
+    ):  # fmt: skip
+        group = typer.Typer(help=text, no_args_is_help=True)
+        for command, body in commands.items():
+            group.command(command)(body)
+        app.add_typer(group, name=name)
+
+
+def _show(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table if rows else f"{title}: none")
+
+
+def migrate(
+    status: Annotated[bool, typer.Option("--status", help="Show what is applied; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL; change nothing.")] = False,
+) -> None:
+    """Bring both databases to the newest schema."""
+    settings = load_settings()
+    if not (status or dry_run):
+        with opened_stores(settings):
+            typer.echo("both databases are at the newest schema")
+        return
+    from api.lock import data_directory
+
+    with data_directory(settings.data_dir.absolute()):
+        ch = open_clickhouse(settings)
+        try:
+            if dry_run:
+                typer.echo(";\n\n".join(pending_sql(ch)) or "-- nothing to do")
+                return
+            rows: list[list[object]] = [
+                [f"{one.number:04d}", one.name, "applied" if one.applied else "pending", one.why]
+                for one in migration_status(ch)
+            ]
+            _show("migrations", ["number", "name", "state", "why"], rows)
+        finally:
+            ch.close()
+
+
+def token_create(
+    name: Annotated[str, typer.Option(help="Who will hold it.")],
+    role: Annotated[list[Role], typer.Option(help="What it may do; repeatable.")],
+    tenant: Annotated[str, typer.Option(help="Whose data it reaches.")] = DEFAULT_TENANT,
+    days: Annotated[int | None, typer.Option(help="Days until it expires; never, if not given.")] = None,
+) -> None:
+    """Make a key and print it, this once."""
+    with opened_state(load_settings()) as state:
+        token, key = ApiKeys(state, SystemClock()).create(name, role, tenant, days)
+    typer.echo(token)
+    until = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "without an end"
+    typer.echo(f"{name}: {', '.join(sorted(key.roles))} of {tenant}, {until}; it is not shown again", err=True)
+
+
+def token_list() -> None:
+    """List the keys, not their secrets."""
+    with opened_state(load_settings()) as state:
+        clock = SystemClock()
+        keys = ApiKeys(state, clock).list()
+    rows: list[list[object]] = [
+        [
+            key.prefix,
+            key.name,
+            key.tenant,
+            ", ".join(sorted(key.roles)),
+            "in force" if key.valid(clock.now()) else ("revoked" if key.revoked_at else "expired"),
+        ]
+        for key in keys
+    ]
+    _show("keys", ["prefix", "name", "tenant", "roles", "state"], rows)
+
+
+def token_revoke(prefix: Annotated[str, typer.Argument(help="The eight characters after `ops_`.")]) -> None:
+    """End a key; a running service stops taking it within five seconds."""
+    with opened_state(load_settings()) as state:
+        ApiKeys(state, SystemClock()).revoke(prefix)
+    typer.echo(f"{prefix} is revoked")
+
+
+def audit_verify() -> None:
+    """Walk the audit chain; exit 1 and name the first entry that does not fit."""
+    with opened_state(load_settings()) as state:
+        report = AuditChain(state, SystemClock()).verify()
+    typer.echo(report.describe())
+    if not report.intact:
+        raise typer.Exit(1)
+
+
+def kpi_list(url: Running = HERE, token: Token = "") -> None:
+    """The newest value of every KPI with what stands behind it."""
+    rows: list[list[object]] = []
+    for one in ask(url, token, "/api/v1/kpis")["values"]:
+        value = "—" if one["value"] is None else f"{one['value']:,.4g}"
+        rows.append(
+            [one["kpi_id"], one["basis"], one["dimension_value"], value, one["unit"], one["bucket_start"][:16],
+             one["sample_size"], one["excluded"], one["open_cases"], one["data_through"][:19]]
+        )  # fmt: skip
+    columns = ["kpi", "basis", "of", "value", "unit", "bucket", "n", "excluded", "open", "data through"]
+    _show("KPIs", columns, rows)
+
+
+def alerts_list(url: Running = HERE, token: Token = "") -> None:
+    """Alerts that are pending or firing."""
+    rows: list[list[object]] = [
+        [one["state"], one["severity"], one["rule"], one["summary"], one["since"]]
+        for one in ask(url, token, "/api/v1/alerts")["alerts"]
+    ]
+    _show("alerts", ["state", "severity", "rule", "what", "since"], rows)
+
+
+def control_targets(url: Running = HERE, token: Token = "") -> None:
+    """What can be paused and resumed."""
+    rows: list[list[object]] = [
+        [one["id"], one["kind"], one["name"]] for one in ask(url, token, "/api/v1/control/targets")["targets"]
+    ]
+    _show("targets", ["id", "kind", "name"], rows)
+
+
+def _command(action: str, target: str, reason: str, url: str, token: str) -> None:
+    headers = {"Idempotency-Key": str(uuid.uuid4())} | ({"Authorization": f"Bearer {token}"} if token else {})
+    body = {"target": target, "action": action, "reason": reason}
+    reply = httpx.post(f"{url.rstrip('/')}/api/v1/control/commands", json=body, headers=headers, timeout=60)
+    found = reply.json()
+    if reply.status_code != 201:
+        raise InvalidInput(found.get("detail", f"answered {reply.status_code}"), hint=found.get("hint", ""))
+    typer.echo(f"{found['id']}: {action} {target}: {found['state']} ({found['detail']})")
+
+
+def control_pause(target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = "") -> None:
+    """Pause an edge or a workflow."""
+    _command("pause", target, reason, url, token)
+
+
+def control_resume(target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = "") -> None:
+    """Resume an edge or a workflow."""
+    _command("resume", target, reason, url, token)
+
+
+def doctor(url: Url = "", token: Token = "") -> None:
+    """Say how log, disk and schema stand; with --url, how a running service stands."""
+    settings = load_settings()
+    if url:
+        ready = ask(url, token, "/readyz")
+        ledger = ask(url, token, "/api/v1/ledger")["signals"]
+        typer.echo(f"ready: {ready['ready']}")
+        rows: list[list[object]] = [[name, *entry.values()] for name, entry in ledger.items()]
+        _show("ledger", ["signal", *next(iter(ledger.values())).keys()], rows)
+        return
+    folder = settings.data_dir.absolute()
+    wal = list(settings.wal_dir.rglob("*.seg")) if settings.wal_dir.exists() else []
+    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+    typer.echo(f"data directory  {folder}")
+    typer.echo(f"free disk       {free / 2**30:,.1f} GiB")
+    typer.echo(f"log             {len(wal)} segments, {sum(path.stat().st_size for path in wal):,} bytes")
+    with opened_stores(settings) as stores:
+        typer.echo(f"engine          ClickHouse {stores.ch.version}, {'embedded' if stores.ch.embedded else 'server'}")
+        typer.echo(f"schema          {len(migration_status(stores.ch))} migrations applied")
+        rows = [
+            list(row)
+            for row in stores.ch.query(
+                "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)), count() FROM system.parts"
+                " WHERE active AND database = {database:String} GROUP BY table ORDER BY table",
+                {"database": stores.ch.database},
+            ).rows
+        ]
+        _show("tables", ["table", "rows", "on disk", "parts"], rows)

@@ -1,0 +1,157 @@
+"""What the dashboards read and ask for, answered by the rooms: the adapter between pages and services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from alerts import AlertView
+from api.services import Services
+from control import CommandState, ControlTarget, EngineState, TargetStatus
+from core import OpsintelError, Principal
+from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
+from kpis import KpiDefinition, KpiValue, WaitingStep, latest_values, series, waiting_now
+from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_depths, webhook_failures
+
+TREND = timedelta(days=14)
+QUEUES, LATENCY, WEBHOOKS = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
+EDGES_SHOWN = 4
+
+
+class ServiceReads:
+    """Every method answers for one tenant and takes well under a second on two weeks of data."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def windows(self) -> Windows:
+        """The windows of the reads, in words."""
+        return Windows()
+
+    def data_through(self, tenant: str) -> datetime | None:
+        """When the newest telemetry was received."""
+        sql = "SELECT max(Last) FROM case_index WHERE TenantId = {tenant:String} HAVING count() > 0"
+        found: datetime | None = self._services.ch.query(sql, {"tenant": tenant}).scalar()
+        return found
+
+    def kpis(self, tenant: str) -> Sequence[KpiTile]:
+        """A tile for each KPI that has a value: its bases, or its total and its worst edges."""
+        latest = latest_values(self._services.ch, tenant, "day", catalogue=self._services.catalogue)
+        tiles = []
+        for definition in self._services.catalogue:
+            own = [value for value in latest if value.kpi_id == definition.id]
+            if own:
+                readings = tuple(self._reading(tenant, definition, value) for value in _shown(definition, own))
+                tiles.append(_tile(definition, readings))
+        return tiles
+
+    def _reading(self, tenant: str, definition: KpiDefinition, latest: KpiValue) -> KpiReading:
+        values = series(
+            self._services.ch,
+            tenant,
+            definition.id,
+            basis=latest.basis,
+            dimension=latest.dimension,
+            dimension_value=latest.dimension_value,
+            start=latest.bucket_start - TREND,
+            end=latest.bucket_start + timedelta(seconds=1),
+            catalogue=self._services.catalogue,
+        )
+        names = {basis.id: basis.name for basis in definition.bases}
+        return KpiReading(latest.dimension_value or names.get(latest.basis, latest.basis), latest, tuple(values))
+
+    def waiting(self, tenant: str) -> Sequence[WaitingStep]:
+        """Where open cases wait, the dearest first."""
+        return waiting_now(self._services.ch, tenant, self._services.clock.now())
+
+    def queues(self, tenant: str) -> Sequence[QueueDepth]:
+        """Every queue that reported within the window."""
+        return queue_depths(self._services.ch, tenant, self._services.clock.now(), QUEUES)
+
+    def latency(self, tenant: str) -> Sequence[ApiLatency]:
+        """Every operation called within the window."""
+        now = self._services.clock.now()
+        return api_latency(self._services.ch, tenant, now - LATENCY, now)
+
+    def webhooks(self, tenant: str) -> Sequence[WebhookFailures]:
+        """Every webhook tried within the window."""
+        now = self._services.clock.now()
+        return webhook_failures(self._services.ch, tenant, now - WEBHOOKS, now)
+
+    def alerts(self, tenant: str) -> Sequence[AlertTile]:
+        """Pending and firing alerts."""
+        return [_alert(view) for view in self._services.alerts.active(tenant)]
+
+    def control_targets(self, tenant: str) -> Sequence[ControlTile]:
+        """What can be paused, with the state that the engine shows now."""
+        return [self._control(tenant, target) for target in self._services.control.targets(tenant)]
+
+    def _control(self, tenant: str, target: ControlTarget) -> ControlTile:
+        service = self._services.control
+        last = next((one for one in service.commands(tenant, 200) if one.target_id == target.id), None)
+        return ControlTile(
+            target.id,
+            target.name,
+            target.kind,
+            _state(service.status(tenant, target.id)),
+            changed_at=last.state_since if last else None,
+            changed_by=last.requested_by if last else "",
+            reason=last.reason if last else "",
+        )
+
+
+class ServiceActions:
+    """Pause and resume; a refusal becomes a sentence for the person who asked."""
+
+    def __init__(self, services: Services) -> None:
+        self._control = services.control
+
+    def pause(self, principal: Principal, target_id: str, reason: str, idempotency_key: str) -> ActionOutcome:
+        """Stops the target's work."""
+        return self._act(principal, target_id, "pause", reason, idempotency_key)
+
+    def resume(self, principal: Principal, target_id: str, reason: str, idempotency_key: str) -> ActionOutcome:
+        """Lets the target go on."""
+        return self._act(principal, target_id, "resume", reason, idempotency_key)
+
+    def _act(self, principal: Principal, target_id: str, action: str, reason: str, key: str) -> ActionOutcome:
+        try:
+            command = self._control.request(principal, target_id, action, reason, key)
+        except OpsintelError as error:
+            return ActionOutcome(False, False, str(error))
+        verified = command.state is CommandState.VERIFIED
+        accepted = command.state is not CommandState.FAILED
+        return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
+
+
+def _shown(definition: KpiDefinition, values: list[KpiValue]) -> list[KpiValue]:
+    totals = [value for value in values if not value.dimension_value]
+    parts = [value for value in values if value.dimension_value and value.value is not None]
+    sign = -1 if definition.direction == "down" else 1
+    worst = sorted(parts, key=lambda value: sign * (value.value or 0.0))[:EDGES_SHOWN]
+    return totals + worst
+
+
+def _tile(definition: KpiDefinition, readings: tuple[KpiReading, ...]) -> KpiTile:
+    return KpiTile(
+        definition.id,
+        definition.name,
+        definition.description,
+        readings,
+        target=definition.target,
+        min_sample=definition.small_sample,
+        owner=definition.owner,
+    )
+
+
+def _alert(view: AlertView) -> AlertTile:
+    subject = ", ".join(f"{value}" for _, value in sorted(view.labels.items()))
+    return AlertTile(view.rule, view.title, view.severity, view.state, subject, view.summary, view.since)
+
+
+def _state(status: TargetStatus) -> TargetState:
+    if status.under_way is not None:
+        return TargetState.CHANGING
+    states = {EngineState.RUNNING: TargetState.RUNNING, EngineState.PAUSED: TargetState.PAUSED}
+    return states.get(status.state, TargetState.UNKNOWN) if status.state else TargetState.UNKNOWN

@@ -1,0 +1,61 @@
+"""The scheduled jobs of one process: KPIs, alert rules and unfinished control commands.
+
+A late run is made up once, never skipped in silence; no job runs twice at a time. One process runs the jobs: that of
+the data directory's owner (`jobs_enabled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from api.services import Services
+from core import OpsintelError, get_logger
+from kpis import KpiSchedule
+
+MISFIRE_GRACE_S = 3_600
+CONTROL_INTERVAL_S = 5
+
+log = get_logger("api.jobs")
+
+
+class JobSchedule:
+    """Runs them from `start()` to `stop()`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._kpis = KpiSchedule(services.kpis, services.settings.kpi_interval_s, services.own)
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1}
+        )
+        self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
+        self._add("control", services.control.tick, CONTROL_INTERVAL_S)
+
+    def _add(self, name: str, work: Callable[[], object], seconds: int) -> None:
+        self._scheduler.add_job(
+            self._run, "interval", args=(name, work), seconds=seconds, id=name, next_run_time=datetime.now(UTC)
+        )
+
+    def _run(self, name: str, work: Callable[[], object]) -> None:
+        with ExitStack() as stack:
+            if self._services.tracing:
+                stack.enter_context(self._services.tracing.job(name))
+            try:
+                with self._services.own.job(name):
+                    work()
+            except OpsintelError as error:
+                log.error("job failed", job=name, error=str(error))
+
+    def start(self) -> None:
+        """Starts the threads; the first runs follow at once."""
+        self._kpis.start()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Waits for what is under way."""
+        self._kpis.stop()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)

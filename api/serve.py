@@ -1,0 +1,94 @@
+"""Runs everything in one process until SIGTERM or SIGINT: drains, and exits 0.
+
+The API has the main thread's event loop; the collector brings its own threads. What was acknowledged is on disk, so a
+drain that runs out of time loses nothing: the rest is stored at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from api.app import create_app
+from api.composition import build, opened_stores, running
+from api.services import Services
+from core import Clock, ConfigurationError, Settings, SystemClock, get_logger
+
+log = get_logger("api")
+GRACE_S = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; raises ConfigurationError that names the address when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="stop what uses it or set OPSINTEL_HTTP_PORT"
+        ) from None
+    listener.listen(1024)
+    return listener
+
+
+def serve(settings: Settings, clock: Clock | None = None, ready: Callable[[Services, int], None] | None = None) -> None:
+    """Blocks until the process is told to stop. `ready` is called once with the API's port, when all doors are open."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(bind(settings.http_host, settings.http_port)))
+        stores = stack.enter_context(opened_stores(settings))
+        services = build(stores, clock or SystemClock())
+        stack.enter_context(running(services))
+        port = listener.getsockname()[1]
+        _announce(services, port)
+        asyncio.run(_until_stopped(services, listener, lambda: ready(services, port) if ready else None))
+        log.info("stopping: no new data is accepted, the log is being stored")
+    log.info("stopped")
+
+
+async def _until_stopped(services: Services, listener: socket.socket, ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off",
+        server_header=False,
+    )  # fmt: skip
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    announced = asyncio.create_task(asyncio.to_thread(ready))
+    await server.serve(sockets=[listener])
+    await announced
+
+
+def _announce(services: Services, port: int) -> None:
+    settings = services.settings
+    log.info(
+        "serving",
+        dashboards=f"http://{settings.http_host}:{port}/",
+        otlp_grpc=f"{settings.otlp_bind_host}:{services.collector.grpc_port}",
+        otlp_http=f"http://{settings.otlp_bind_host}:{services.collector.http_port}",
+        data=str(settings.data_dir.absolute()),
+    )
+    if services.authenticator.open:
+        print(
+            "NOTE: no API key exists; the service is open to everybody on this machine. "
+            "Make a key with `opsintel token create`.",
+            file=sys.stderr,
+            flush=True,
+        )

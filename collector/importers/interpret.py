@@ -1,0 +1,247 @@
+"""One row under a mapping: no event, one event, or several. Pure; knows neither files nor the wire.
+
+`Interpreter.events` raises BadRow with a reason for a row that must not go in, and returns an empty list for a row
+that holds nothing to import: filtered out, an empty list to explode, or no filled time in the wide form. A bad cell
+refuses its whole row, so that half a case never looks like a whole one.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import re
+import warnings
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from collector.importers.mapping import NAMED, NUMBERED, RESERVED, ColumnMapping
+from collector.importers.rows import is_text
+from collector.importers.times import time_reader
+from core.errors import InvalidInput
+
+MAX_ELEMENTS = 10_000
+"""Elements one cell may be exploded into; more is taken for an accident."""
+
+_PLAIN_LIST = re.compile(r"\[\s*(?:'[^'\\]*'\s*(?:,\s*'[^'\\]*'\s*)*,?\s*)?\]")
+_ELEMENT = re.compile(r"'([^'\\]*)'")
+Pairs = list[tuple[str, str]]
+Stamp = tuple[str, int, int | None, int]
+"""Activity, time, start, and the column's place among the wide ones (else 0)."""
+
+
+class BadRow(Exception):
+    """The row must not go in; the text says why."""
+
+
+class Event(NamedTuple):
+    """One event of one case. `attributes` is shared by the events of a row: do not change it."""
+
+    case: str
+    activity: str
+    time_ns: int
+    start_ns: int | None
+    seq: int
+    event_id: str
+    system: str
+    attributes: Pairs
+
+
+class Interpreter:
+    """Looks the mapping's columns up in the header once; raises InvalidInput when one is not there."""
+
+    def __init__(
+        self, mapping: ColumnMapping, columns: tuple[str, ...], native_times: frozenset[str], source: str, name: str
+    ) -> None:
+        self._mapping, self._columns, self._source, self._name = mapping, columns, source, name
+        self._native = native_times
+        wanted = mapping.columns
+        self._explode = self._index(mapping.explode.column) if mapping.explode else None
+        self._separator = mapping.explode.separator if mapping.explode else ""
+        self._case = self._index(wanted.case) if self._explode is None else self._explode
+        self._keep = [(self._index(keep.column), frozenset(keep.equals)) for keep in mapping.keep]
+        self._system = self._index(wanted.system) if wanted.system else None
+        self._named = [
+            (self._index(column), attribute, key in NUMBERED)
+            for key, attribute in NAMED.items()
+            if (column := getattr(wanted, key))
+        ]
+        self._stamps = self._wide() if mapping.wide else self._single()
+        self._width = len(mapping.wide.timestamps) if mapping.wide else 1
+        self._others = self._unmapped()
+        self._constants: Pairs = list(mapping.constants.items())
+
+    def events(self, cells: list[str], number: int) -> list[Event]:
+        """The events of the row with this number (from 1)."""
+        for index, allowed in self._keep:
+            if cells[index] not in allowed:
+                return []
+        cases = self._cases(cells[self._case])
+        stamps = self._stamps(cells) if cases else []
+        if not stamps:
+            return []
+        system = (cells[self._system] if self._system is not None else "") or self._mapping.system
+        attributes = self._attributes(cells)
+        found = []
+        for activity, time_ns, start_ns, place in stamps:
+            seq = (number * self._width + place) if self._width > 1 else number
+            event_id = f"{self._source}:{number}:{place}" if self._mapping.wide else f"{self._source}:{number}"
+            for element, case in enumerate(cases):
+                own_id = f"{event_id}:{element}" if self._explode is not None else event_id
+                found.append(Event(case, activity, time_ns, start_ns, seq, own_id, system, attributes))
+        return found
+
+    # --- the parts of a row ---
+
+    def _cases(self, text: str) -> list[str]:
+        if self._explode is not None:
+            return _elements(text, self._separator)
+        if not text.strip():
+            raise BadRow(f"{self._columns[self._case]!r} (the case) is empty")
+        return [text]
+
+    def _single(self) -> Callable[[list[str]], list[Stamp]]:
+        wanted = self._mapping.columns
+        activity_at, time_at = self._index(wanted.activity), self._index(wanted.timestamp)
+        start_at = self._index(wanted.start) if wanted.start else None
+        read_time = self._reader(wanted.timestamp)
+        read_start = self._reader(wanted.start) if wanted.start else read_time
+        names = self._mapping.activity_names
+
+        def stamps(cells: list[str]) -> list[Stamp]:
+            activity = cells[activity_at]
+            if not activity.strip():
+                raise BadRow(f"{wanted.activity!r} (the activity) is empty")
+            time_ns = _time(read_time, cells[time_at], wanted.timestamp)
+            start_ns = None
+            if start_at is not None and cells[start_at].strip():
+                start_ns = _time(read_start, cells[start_at], wanted.start)
+            return [(names.get(activity, activity), time_ns, start_ns, 0)]
+
+        return stamps
+
+    def _wide(self) -> Callable[[list[str]], list[Stamp]]:
+        wide = self._mapping.wide
+        names = self._mapping.activity_names
+        places = [
+            (place, self._index(column), names.get(column, column), column, self._reader(column))
+            for place, column in enumerate(wide.timestamps if wide else ())
+        ]
+
+        def stamps(cells: list[str]) -> list[Stamp]:
+            return [
+                (activity, _time(read, cells[index], column), None, place)
+                for place, index, activity, column, read in places
+                if cells[index].strip()
+            ]
+
+        return stamps
+
+    def _attributes(self, cells: list[str]) -> Pairs:
+        pairs = [(key, text) for index, key in self._others if (text := cells[index])]
+        for index, key, numeric in self._named:
+            text = cells[index].strip()
+            if text:
+                pairs.append((key, _number(text, self._columns[index]) if numeric else text))
+        return pairs + self._constants
+
+    # --- the header ---
+
+    def _index(self, column: str) -> int:
+        found = [index for index, name in enumerate(self._columns) if name == column]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InvalidInput(f"{self._name}: the column {column!r} is there {len(found)} times")
+        close = difflib.get_close_matches(column, self._columns, 1, 0.4)
+        hint = f"did you mean {close[0]!r}?" if close else ""
+        if len(self._columns) == 1 and (sign := next((s for s in ";\t|" if s in self._columns[0]), "")):
+            hint = f"the header looks separated by {sign!r}: set delimiter"
+        have = ", ".join(repr(name) for name in self._columns)
+        raise InvalidInput(f"{self._name}: there is no column {column!r}; the columns are {have}", hint=hint)
+
+    def _reader(self, column: str) -> Callable[[str], int]:
+        mapping = self._mapping
+        return time_reader("iso" if column in self._native else mapping.timestamp_format, mapping.zone)
+
+    def _unmapped(self) -> list[tuple[int, str]]:
+        mapping = self._mapping
+        used = {self._case, self._system, *(index for index, _, _ in self._named)}
+        times = mapping.wide.timestamps if mapping.wide else (mapping.columns.activity, mapping.columns.timestamp)
+        used |= {self._index(column) for column in times}
+        if mapping.columns.start:
+            used.add(self._index(mapping.columns.start))
+        others = [(self._index(column), attribute) for column, attribute in mapping.attributes.items()]
+        if mapping.other_columns == "none":
+            return others
+        used |= {index for index, _ in others}
+        taken = set(RESERVED) | {attribute for _, attribute in others} | set(mapping.constants)
+        taken |= {attribute for _, attribute, _ in self._named}
+        for index, name in enumerate(self._columns):
+            if index not in used:
+                key = name.strip() or f"column_{index + 1}"
+                if key in taken:
+                    key = f"{key} ({index + 1})"
+                taken.add(key)
+                others.append((index, key))
+        return others
+
+
+def _time(read: Callable[[str], int], text: str, column: str) -> int:
+    if not text.strip():
+        raise BadRow(f"{column!r} (the time) is empty")
+    try:
+        return read(text)
+    except ValueError as problem:
+        raise BadRow(f"{column!r}: {problem}") from None
+
+
+def _number(text: str, column: str) -> str:
+    try:
+        if Decimal(text).is_finite():
+            return text
+    except InvalidOperation:
+        pass
+    raise BadRow(f"{column!r}: {text!r} is not a number")
+
+
+def _elements(text: str, separator: str) -> list[str]:
+    """The elements of a list written as JSON, as Python, or between separators; blank text is an empty list."""
+    text = text.strip()
+    if not text:
+        return []
+    if _PLAIN_LIST.fullmatch(text):
+        elements = _ELEMENT.findall(text)
+    elif text.startswith("["):
+        elements = _literal(text)
+    elif separator:
+        elements = [part.strip() for part in text.split(separator)]
+    else:
+        raise BadRow(f"{text[:80]!r} is not a list")
+    if len(elements) > MAX_ELEMENTS:
+        raise BadRow(f"the list has {len(elements)} elements, at most {MAX_ELEMENTS} are allowed")
+    if not all(element.strip() for element in elements):
+        raise BadRow(f"{text[:80]!r} has an empty element (the case)")
+    return elements
+
+
+def _literal(text: str) -> list[str]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            raise BadRow(f"{text[:80]!r} is not a list") from None
+    if not isinstance(value, list) or not all(type(element) in (str, int, float) for element in value):
+        raise BadRow(f"{text[:80]!r} is not a list of texts or numbers")
+    try:
+        elements = [str(element) for element in value]
+    except ValueError:  # a whole number of thousands of digits
+        raise BadRow(f"{text[:80]!r} is not a list of texts or numbers") from None
+    if not is_text(elements):
+        raise BadRow(f"{text[:80]!r} has half a character in an element")
+    return elements

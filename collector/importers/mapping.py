@@ -1,0 +1,234 @@
+"""How the columns of a file become events: which is the case, the activity, the times, and what the rest is called.
+
+A mapping comes from a TOML file, from options, or from both (options win). It is checked completely before a file is
+opened; whether its columns exist is only known with the file, see `interpret.py`. It does not guess: no column is
+used because of its name alone.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import tomllib
+import zoneinfo
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from core.errors import InvalidInput, NotFound
+
+NUMBERED = ("quantity", "amount")
+"""Columns whose text must be a number when it is not empty."""
+NAMED = {
+    "resource": "retail.resource",
+    "actor_type": "retail.actor.type",
+    "quantity": "retail.quantity",
+    "amount": "retail.amount",
+    "currency": "retail.currency",
+}
+"""The attributes that mapped columns become."""
+RESERVED = frozenset(
+    {"retail.stream", "retail.case.id", "retail.step", "retail.step.start", "retail.seq", "retail.event.id"}
+)
+"""Attributes that the importer writes itself; nothing else may be called so."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class Columns(_Part):
+    """Column names, as the header writes them; an empty name means the file has no such column."""
+
+    case: str = Field("", description="The business key of the workflow instance.")
+    activity: str = Field("", description="What happened; becomes the event name and the step.")
+    timestamp: str = Field("", description="When it happened, or ended where a start is mapped too.")
+    start: str = Field("", description="When it started; an empty cell means unknown, not zero.")
+    resource: str = Field("", description="Who or what did it.")
+    system: str = Field("", description="The system it happened in; becomes service.name.")
+    actor_type: str = Field("", description="`human`, `system` or `agent`.")
+    quantity: str = Field("", description="A number of units.")
+    amount: str = Field("", description="A number of money.")
+    currency: str = Field("", description="The currency of the amount, ISO 4217.")
+
+
+class Keep(_Part):
+    """A row is used only when the column's text is one of these."""
+
+    column: str = Field(min_length=1)
+    equals: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("equals", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class Wide(_Part):
+    """One row is one case; every filled column of these is an event named after the column."""
+
+    timestamps: tuple[str, ...] = Field(min_length=1)
+
+
+class Explode(_Part):
+    """The column holds a list as text (JSON, Python, or parts between separators): one event for each element."""
+
+    column: str = Field(min_length=1)
+    separator: str = ""
+
+
+class ColumnMapping(_Part):
+    """A complete and valid mapping. `zone` is derived, the rest is what was asked for."""
+
+    stream: str = Field(min_length=1)
+    columns: Columns = Field(default_factory=lambda: Columns.model_validate({}))
+    keep: tuple[Keep, ...] = ()
+    wide: Wide | None = None
+    explode: Explode | None = None
+    activity_names: dict[str, str] = Field(default_factory=dict, description="Other event names for activities.")
+    attributes: dict[str, str] = Field(default_factory=dict, description="Other attribute names for columns.")
+    constants: dict[str, str] = Field(default_factory=dict, description="Attributes that every event gets.")
+    other_columns: Literal["all", "none"] = Field("all", description="Whether unmapped columns become attributes.")
+    system: str = Field("import", min_length=1, description="service.name where no system column says otherwise.")
+    timezone: str = Field("UTC", description="IANA zone of times that carry no offset.")
+    timestamp_format: str = Field(
+        "iso", description="`iso`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or strptime."
+    )
+    delimiter: str = Field("", description="One character; empty means a tab for .tsv files, else a comma.")
+    encoding: str = Field("utf-8-sig", description="Text encoding of a CSV file.")
+    source: str = Field("", description="Names the data in event ids; empty means the content's checksum does.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as UTC or America/Sao_Paulo") from None
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            if "a".encode(value) and codecs.lookup(value):
+                return value
+        except (LookupError, ValueError):
+            pass
+        raise ValueError(f"{value!r} is not a text encoding such as utf-8-sig, latin-1 or cp1252")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) > 1 or value in {'"', "\n", "\r"}:
+            raise ValueError(f"must be one character and no quote or line end, got {value!r}")
+        return value
+
+    @field_validator("timestamp_format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in {"iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"} and "%" not in value:
+            raise ValueError(f"must be iso, epoch_s, epoch_ms, epoch_us, epoch_ns or a strptime format, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        columns = self.columns
+        if self.explode and columns.case not in {"", self.explode.column}:
+            raise ValueError("with explode the elements are the cases, so columns.case must be left out")
+        if not self.explode and not columns.case:
+            raise ValueError("columns.case is missing: which column holds the case?")
+        if self.wide:
+            extra = [name for name in ("activity", "timestamp", "start") if getattr(columns, name)]
+            if extra:
+                raise ValueError(f"with wide the columns {', '.join(extra)} must be left out")
+            if len(set(self.wide.timestamps)) < len(self.wide.timestamps):
+                raise ValueError("wide.timestamps names a column twice")
+        else:
+            for name in ("activity", "timestamp"):
+                if not getattr(columns, name):
+                    raise ValueError(f"columns.{name} is missing: which column holds the {name}?")
+        self._attribute_names()
+        return self
+
+    def _attribute_names(self) -> None:
+        mapped = [attribute for key, attribute in NAMED.items() if getattr(self.columns, key)]
+        seen = set(RESERVED)
+        for name in [*mapped, *self.attributes.values(), *self.constants]:
+            if not name.strip():
+                raise ValueError("an attribute needs a name")
+            if name in seen:
+                raise ValueError(f"the attribute {name!r} is given twice, or is written by the importer itself")
+            seen.add(name)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of times without an offset."""
+        return UTC if self.timezone == "UTC" else zoneinfo.ZoneInfo(self.timezone)
+
+
+def build_mapping(
+    file: Path | None = None,
+    *,
+    stream: str | None = None,
+    columns: dict[str, str | None] | None = None,
+    keep: Sequence[str] = (),
+    timezone: str | None = None,
+    timestamp_format: str | None = None,
+) -> ColumnMapping:
+    """Reads the mapping file, if any, lets the given options win, and checks the whole.
+
+    `columns` has the keys of `Columns`; None values are left alone. `keep` are texts `COLUMN=VALUE`, added to the
+    file's filters. Raises NotFound for a missing file and InvalidInput that names the key, the value and the way out.
+    """
+    data = _read(file) if file else {}
+    given = {name: name_in_file for name, name_in_file in (columns or {}).items() if name_in_file is not None}
+    if given:
+        table = data.get("columns", {})
+        data["columns"] = {**table, **given} if isinstance(table, dict) else table
+    for key, value in (("stream", stream), ("timezone", timezone), ("timestamp_format", timestamp_format)):
+        if value is not None:
+            data[key] = value
+    if keep:
+        data["keep"] = [*data.get("keep", []), *(_keep(text) for text in keep)]
+    try:
+        return ColumnMapping.model_validate(data)
+    except ValidationError as problem:
+        where = f"{file}: " if file else ""
+        raise InvalidInput(
+            where + "; ".join(_explain(dict(e)) for e in problem.errors()), hint="see docs/import.md"
+        ) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise NotFound(f"there is no mapping file {str(file)!r}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidInput(f"{file}: not a TOML file: {problem}") from None
+    except OSError as problem:
+        raise InvalidInput(f"{file}: cannot be read: {problem.strerror}") from None
+
+
+def _keep(text: str) -> dict[str, str]:
+    column, sign, value = text.partition("=")
+    if not sign or not column:
+        raise InvalidInput(f"a filter is written COLUMN=VALUE, got {text!r}")
+    return {"column": column, "equals": value}
+
+
+def _explain(error: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        parts: dict[str, type[_Part]] = {"columns": Columns, "keep": Keep, "wide": Wide, "explode": Explode}
+        model = parts.get(str(error["loc"][0]), ColumnMapping) if len(error["loc"]) > 1 else ColumnMapping
+        close = difflib.get_close_matches(str(error["loc"][-1]), list(model.model_fields), 1)
+        return f"unknown key {name!r}" + (f", did you mean {close[0]!r}?" if close else "")
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

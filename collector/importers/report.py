@@ -1,0 +1,125 @@
+"""What an import did, in numbers that add up: `rows = used + skipped + rejected`, and the rows it refused.
+
+The quarantine file is JSON Lines, one object a refused row, and is rewritten by the next import of a file of that
+name. It is written only when there is something to write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from collector.importers.rows import printable
+from core.errors import Unavailable
+
+SHOWN = 20
+_CELL_LIMIT = 65_536
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A refused row: the line it starts on, its number (from 1, the header not counted), and why."""
+
+    line: int
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """The outcome; `cases` counts distinct case ids of the imported events, `elapsed_s` is in seconds."""
+
+    file: str
+    source: str
+    rows: int
+    used: int
+    skipped: int
+    rejected: int
+    events: int
+    refused: int
+    """Events that the receiver at the other end did not take."""
+    cases: int
+    first: datetime | None
+    last: datetime | None
+    elapsed_s: float
+    rejections: tuple[Rejection, ...]
+    """The first 20."""
+    quarantine_file: Path | None
+
+    def lines(self) -> list[str]:
+        """The report for people, a line a list element."""
+        rate = self.events / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        out = [
+            f"{self.file}: {self.events:,} events of {self.cases:,} cases from {self.rows:,} rows"
+            f" in {self.elapsed_s:.1f} s ({rate:,.0f} events/s)"
+        ]
+        if self.first and self.last:
+            out.append(f"  from {self.first.isoformat()} to {self.last.isoformat()}")
+        if self.skipped:
+            out.append(f"  {self.skipped:,} rows hold nothing to import (filtered out, or without an object or time)")
+        if self.refused:
+            out.append(f"  {self.refused:,} events were refused by the receiver")
+        if self.rejected:
+            out.append(f"  {self.rejected:,} rows are broken and were left out; all of them: {self.quarantine_file}")
+            out += [f"    line {r.line}: {r.reason}" for r in self.rejections]
+            if self.rejected > len(self.rejections):
+                out.append(f"    … and {self.rejected - len(self.rejections):,} more")
+        return out
+
+
+class Quarantine:
+    """Writes refused rows to `<folder>/<name>.rejected.jsonl` and keeps the first few for showing."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.rejected.jsonl"
+        self._name = name
+        self._file: IO[str] | None = None
+        self._first: list[Rejection] = []
+        self.count = 0
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise self._cannot(problem) from None
+
+    def add(self, rejection: Rejection, cells: list[str]) -> None:
+        """Keeps one refused row."""
+        reason = printable(rejection.reason)
+        self.count += 1
+        if len(self._first) < SHOWN:
+            self._first.append(Rejection(rejection.line, rejection.row, reason))
+        entry = {
+            "file": self._name,
+            "line": rejection.line,
+            "row": rejection.row,
+            "reason": reason,
+            "cells": [printable(cell[:_CELL_LIMIT]) for cell in cells],
+        }
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("w", encoding="utf-8")
+            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        except OSError as problem:
+            raise self._cannot(problem) from None
+
+    @property
+    def first(self) -> tuple[Rejection, ...]:
+        """The first refused rows."""
+        return tuple(self._first)
+
+    @property
+    def file(self) -> Path | None:
+        """Where the refused rows are, if there are any."""
+        return self._path if self.count else None
+
+    def close(self) -> None:
+        """Flushes and closes the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _cannot(self, problem: OSError) -> Unavailable:
+        return Unavailable(f"the quarantine file {str(self._path)!r} cannot be written: {problem.strerror}")

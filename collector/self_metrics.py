@@ -1,0 +1,48 @@
+"""What the collector counts of itself, on a Prometheus registry that its owner passes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class CollectorMetrics:
+    """Names begin with `opsintel_collector_`; items are spans, log records and metric points."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"opsintel_collector_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"opsintel_collector_{name}", text, registry=registry)
+
+        self.received = counter("received_items", "Items acknowledged.", "signal")
+        self.rejected = counter("rejected_items", "Items refused by partial success.", "signal")
+        self.refused = counter("refused_requests", "Requests answered with an error.", "transport", "code")
+        self.stored = counter("stored_items", "Items taken by the engine.", "signal")
+        self.quarantined = counter("quarantined_items", "Items kept aside instead of stored.", "reason")
+        self.torn = counter("torn_tail_bytes", "Bytes cut from the end of the log at starts.")
+        self.log_failures = counter("log_failures", "Failed writes and syncs of the log.")
+        self.insert_failures = counter("insert_failures", "Failed inserts, those that were retried included.")
+        self.mismatches = counter("count_mismatches", "Replayed segments whose rows are not what was expected.")
+        self.fsync = Histogram(
+            "opsintel_collector_fsync_seconds", "Duration of a sync.", buckets=_FAST, registry=registry
+        )
+        self.insert = Histogram(
+            "opsintel_collector_insert_seconds", "Duration of an insert.", buckets=_SLOW, registry=registry
+        )
+        self._log_bytes = gauge("wal_bytes", "Size of the write-ahead log.")
+        self._segments = gauge("wal_sealed_segments", "Sealed segments that wait to be stored.")
+        self._pending = gauge("pending_items", "Items acknowledged and not yet stored.")
+
+    def watch(
+        self, log_bytes: Callable[[], float], segments: Callable[[], float], pending: Callable[[], float]
+    ) -> None:
+        """Sets where the gauges are read from."""
+        self._log_bytes.set_function(log_bytes)
+        self._segments.set_function(segments)
+        self._pending.set_function(pending)

@@ -1,0 +1,1 @@
+SELECT count() FROM otel_logs WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}

@@ -1,0 +1,1 @@
+SELECT count() FROM otel_traces WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}

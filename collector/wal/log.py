@@ -1,0 +1,356 @@
+"""The write-ahead log: many threads append, one fsync serves all that wait, and only then are they answered.
+
+A committer thread alone touches the active segment. A segment is sealed when it is large enough, when it is asked for,
+and when the disk fails: after a failed write or fsync nobody knows what is on the disk, so those who waited are
+refused, the segment is cut back to what was acknowledged and never written again, and the next frames go to a new one.
+After such a failure *and* a crash a refused frame may still be found: the log promises "acknowledged means readable"
+always, and "refused means absent" as far as the disk obeys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.quarantine import Quarantine
+from collector.wal.files import Files, SystemFiles
+from collector.wal.frame import SALT_BYTES, Frame, encode, encoded_size
+from collector.wal.ids import SegmentIds
+from collector.wal.replay import Found, recover
+from collector.wal.segment import HEADER_BYTES, SegmentHeader, encode_header, file_name
+from core import Clock, Unavailable, get_logger
+
+_log = get_logger("collector.wal")
+QUEUE_SEGMENTS = 4
+"""How many segments' worth of frames may wait for the disk before the log refuses."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where an acknowledged frame ends."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A segment that will not change; its first `length` bytes count. `replayed`: it is from before the start."""
+
+    segment: int
+    path: Path
+    length: int
+    replayed: bool = False
+
+
+@dataclass
+class _Active:
+    segment: int
+    path: Path
+    descriptor: int
+    length: int  # durable and acknowledged
+    first_frame_at: float | None = None  # monotonic seconds
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    frames: Sequence[Frame]
+    size: int
+    future: Future[Position]
+
+
+@dataclass(frozen=True)
+class LogEvents:
+    """What the log tells its owner, from its own thread; the callbacks must be quick and must not raise."""
+
+    durable: Callable[[Sequence[Frame]], None] = lambda frames: None
+    found: Callable[[Found], None] = lambda found: None
+    synced: Callable[[float], None] = lambda seconds: None
+    failed: Callable[[], None] = lambda: None
+
+
+class SegmentLog:
+    """Opens the folder, repairs what is there and accepts frames until `close`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        quarantine: Quarantine,
+        segment_bytes: int,
+        max_bytes: int,
+        floor: int = 1,
+        files: Files | None = None,
+        events: LogEvents | None = None,
+    ) -> None:
+        self._folder, self._clock = folder, clock
+        self._files, self._events = files or SystemFiles(), events or LogEvents()
+        self._segment_bytes, self._max_bytes = segment_bytes, max_bytes
+        self._queue: list[_Waiting] = []
+        self._queued_bytes, self._closed, self._seal_asked = 0, False, False
+        self._sealed: deque[Sealed] = deque()
+        self._sizes: dict[int, int] = {}  # bytes on disk by segment
+        self._active: _Active | None = None
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)  # for the committer
+        self._progress = threading.Condition(self._lock)  # for those who wait for segments
+        folder.mkdir(parents=True, exist_ok=True)
+        highest = 0
+        for found in recover(folder, self._files, quarantine):
+            highest = max(highest, found.content.segment)
+            self._events.found(found)
+            if found.content.frames or found.content.bad:
+                segment, end = found.content.segment, found.content.end
+                self._sealed.append(Sealed(segment, found.path, end, replayed=True))
+                self._sizes[segment] = end
+        self._ids = SegmentIds(folder, self._files, max(floor, highest + 1))
+        self._salt = os.urandom(SALT_BYTES)
+        self._open_segment()
+        self._thread = threading.Thread(target=self._run, name="wal-committer", daemon=True)
+        self._thread.start()
+
+    # --- for those who append ---
+
+    def submit(self, frames: Sequence[Frame]) -> Future[Position]:
+        """Queues frames; the future is done when they are on disk.
+
+        Raises Unavailable when the log is full or closed, ValueError on what is no frame.
+        """
+        size = sum(map(encoded_size, frames))
+        waiting = _Waiting(frames, size, Future())
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the log is closed, the service is stopping", retry_after_s=5)
+            on_disk = sum(self._sizes.values())
+            if on_disk + self._queued_bytes + size > self._max_bytes:
+                raise Unavailable(
+                    f"the write-ahead log holds {on_disk} of at most {self._max_bytes} bytes",
+                    hint="the store is behind; retry later",
+                    retry_after_s=5,
+                )
+            if self._queued_bytes and self._queued_bytes + size > QUEUE_SEGMENTS * self._segment_bytes:
+                raise Unavailable(f"{self._queued_bytes} bytes wait for the disk already")
+            self._queue.append(waiting)
+            self._queued_bytes += size
+            self._work.notify()
+        return waiting.future
+
+    def append(self, frames: Sequence[Frame]) -> Position:
+        """Like `submit`, but returns when the frames are on disk. Raises Unavailable when they could not be written."""
+        return self.submit(frames).result()
+
+    # --- for the one who stores ---
+
+    def seal(self) -> int:
+        """Seals what has been acknowledged and returns an id; all of it is in segments up to that id."""
+        with self._lock:
+            active = self._active
+            if active is None or active.first_frame_at is None:
+                return self._sealed[-1].segment if self._sealed else 0
+            while self._active is active and self._thread.is_alive():
+                self._seal_asked = True
+                self._work.notify()
+                self._progress.wait(1.0)
+            return active.segment
+
+    def age(self) -> float | None:
+        """Seconds since the first frame of the active segment; None when it has none."""
+        active = self._active
+        first = active.first_frame_at if active else None
+        return None if first is None else self._clock.monotonic() - first
+
+    def next_sealed(self, timeout: float) -> Sealed | None:
+        """The oldest sealed segment, which stays the oldest until it is removed.
+
+        None when there is none after `timeout` seconds, or earlier when something has changed.
+        """
+        with self._lock:
+            if not self._sealed:
+                self._progress.wait(timeout)
+            return self._sealed[0] if self._sealed else None
+
+    def request_seal(self) -> None:
+        """Asks for the active segment to be sealed, without waiting."""
+        with self._lock:
+            self._seal_asked = True
+            self._work.notify()
+
+    def wake(self) -> None:
+        """Wakes whoever waits in `next_sealed`."""
+        with self._lock:
+            self._progress.notify_all()
+
+    def remove(self, segment: int) -> None:
+        """Removes a settled segment. Raises OSError."""
+        with self._lock:
+            sealed = next(one for one in self._sealed if one.segment == segment)
+        self._files.remove(sealed.path)
+        with self._lock:
+            self._sealed.remove(sealed)
+            self._sizes.pop(segment, None)
+            self._progress.notify_all()
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """The size of all segments that are not removed yet."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+    @property
+    def sealed_count(self) -> int:
+        """How many sealed segments wait to be stored."""
+        return len(self._sealed)
+
+    def close(self) -> None:
+        """Refuses new frames, writes the queued ones, seals, and ends the committer; files stay."""
+        with self._lock:
+            self._closed = True
+            self._work.notify()
+            self._progress.notify_all()
+        self._thread.join()
+
+    # --- the committer ---
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not (self._queue or self._seal_asked or self._closed):
+                    self._work.wait()
+                batch, self._queue = self._queue, []
+                seal, self._seal_asked, closing = self._seal_asked, False, self._closed
+            if batch:
+                self._commit_all(batch)
+            if seal or closing:
+                self._seal(reopen=not closing)
+            if closing and not self._left_over():
+                self._drop_empty()
+                return
+
+    def _left_over(self) -> bool:
+        """Whether frames came in between taking the last batch and closing."""
+        with self._lock:
+            return bool(self._queue)
+
+    def _commit_all(self, batch: list[_Waiting]) -> None:
+        """Commits in slices, so that a segment outgrows its size by one slice's last append at most."""
+        while batch:
+            room = self._segment_bytes - (self._active.length if self._active else 0)
+            count, size = 0, 0
+            while count < len(batch) and (not count or size < room):
+                size += batch[count].size
+                count += 1
+            part, batch = batch[:count], batch[count:]
+            problem, position = self._commit(part)
+            with self._lock:
+                self._queued_bytes -= size
+            for waiting in part:
+                if problem is None and position is not None:
+                    waiting.future.set_result(position)
+                else:
+                    waiting.future.set_exception(problem or Unavailable("the log could not be written"))
+            if self._active and self._active.length >= self._segment_bytes:
+                self._seal(reopen=True)
+
+    def _commit(self, part: list[_Waiting]) -> tuple[Unavailable | None, Position | None]:
+        """Writes and syncs; the one place where something becomes acknowledged."""
+        try:
+            if self._active is None:
+                self._open_segment()
+            active = self._active
+            assert active is not None
+            frames = [frame for waiting in part for frame in waiting.frames]
+            self._files.write(active.descriptor, [buffer for frame in frames for buffer in encode(frame, self._salt)])
+            started = self._clock.monotonic()
+            self._files.sync(active.descriptor)
+        except OSError as error:
+            self._abandon(error)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            text = "the disk of the write-ahead log is full" if full else f"the log could not be written: {error}"
+            return Unavailable(text, retry_after_s=5), None
+        except Exception as error:  # the rim of the thread: nobody may wait for ever
+            _log.exception("the committer failed")
+            self._abandon(error)
+            return Unavailable("the log could not be written"), None
+        self._events.synced(self._clock.monotonic() - started)
+        with self._lock:
+            active.length += sum(waiting.size for waiting in part)
+            self._sizes[active.segment] = active.length
+            if active.first_frame_at is None:
+                active.first_frame_at = self._clock.monotonic()
+                self._progress.notify_all()  # its age begins to count
+            self._events.durable(frames)
+        return None, Position(active.segment, active.length)
+
+    def _open_segment(self) -> None:
+        """Creates the next segment, durable by name. Raises OSError and leaves no active segment then."""
+        segment = self._ids.next()
+        path = self._folder / file_name(segment)
+        descriptor = self._files.create(path)
+        try:
+            self._files.write(descriptor, [encode_header(SegmentHeader(segment, self._clock.time_ns(), self._salt))])
+            self._files.sync(descriptor)
+            self._files.sync_folder(self._folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._files.close(descriptor)
+            with contextlib.suppress(OSError):
+                self._files.remove(path)
+            raise
+        with self._lock:
+            self._active = _Active(segment, path, descriptor, HEADER_BYTES)
+            self._sizes[segment] = HEADER_BYTES
+
+    def _seal(self, *, reopen: bool) -> None:
+        """Everything in the active segment is durable already; it only changes hands."""
+        active = self._active
+        if active is None or active.first_frame_at is None:
+            return
+        with contextlib.suppress(OSError):
+            self._files.close(active.descriptor)
+        with self._lock:
+            self._active = None
+            self._sealed.append(Sealed(active.segment, active.path, active.length))
+            self._progress.notify_all()
+        if reopen:
+            try:
+                self._open_segment()
+            except OSError as error:  # the next append tries again, and refuses if it fails again
+                _log.warning("no new segment", error=str(error))
+
+    def _abandon(self, error: BaseException) -> None:
+        """Cuts the segment back to what was acknowledged and never writes to it again."""
+        self._events.failed()
+        active = self._active
+        _log.error("the log could not be written", error=str(error), segment=active.segment if active else None)
+        if active is None:
+            return
+        with contextlib.suppress(OSError):
+            self._files.truncate(active.descriptor, active.length)
+        with contextlib.suppress(OSError):
+            self._files.sync(active.descriptor)
+        if active.first_frame_at is None:
+            self._drop_empty()
+            with self._lock:
+                self._active = None
+        else:
+            self._seal(reopen=False)
+
+    def _drop_empty(self) -> None:
+        active = self._active
+        if active is None or active.first_frame_at is not None:
+            return
+        with contextlib.suppress(OSError):
+            self._files.close(active.descriptor)
+        with contextlib.suppress(OSError):
+            self._files.remove(active.path)
+        with self._lock:
+            self._active = None
+            self._sizes.pop(active.segment, None)

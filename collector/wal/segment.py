@@ -1,0 +1,135 @@
+"""A segment: an immutable file of frames whose id is, forever, the deduplication token of what it holds.
+
+A reader finds every good frame, also behind damaged ones, and says what it could not read. Bytes at the end behind
+which no good frame follows are a torn tail: a write that was never acknowledged. This file does not repair.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.wal.frame import MARKER, PREFIX_BYTES, SALT_BYTES, Claim, Damage, Damaged, Frame, decode
+
+MAGIC = b"OPSINWAL"
+VERSION = 1
+SUFFIX = f".v{VERSION}.seg"
+_HEADER = struct.Struct(f"<8sHHQQ{SALT_BYTES}sI")  # magic, version, length, segment id, created at (ns), salt, checksum
+HEADER_BYTES = _HEADER.size
+_NAME = re.compile(r"^(\d{8,20})\.v(\d+)\.seg$")
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """`created_ns`: nanoseconds since the Unix epoch; `salt`: what every frame of the segment begins with."""
+
+    segment: int
+    created_ns: int
+    salt: bytes
+
+
+@dataclass(frozen=True)
+class BadRegion:
+    """Bytes between good frames that are none, with the best guess at what they were."""
+
+    offset: int
+    length: int
+    reason: Damage
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class SegmentContent:
+    """All that can be read: frames with their offsets, damage, and `end`, where the torn tail begins."""
+
+    segment: int
+    created_ns: int
+    frames: tuple[Frame, ...]
+    offsets: tuple[int, ...]
+    bad: tuple[BadRegion, ...]
+    end: int
+    torn_bytes: int
+
+
+def file_name(segment: int) -> str:
+    """`00000042.v1.seg`: sorts by id, names the format."""
+    return f"{segment:08d}{SUFFIX}"
+
+
+def segment_of(path: Path) -> int | None:
+    """The id in a segment's file name; None for any other file. Raises ValueError on a format of another version."""
+    match = _NAME.match(path.name)
+    if not match:
+        return None
+    if int(match[2]) != VERSION:
+        raise ValueError(f"{path.name} has the format version {match[2]}, this program reads {VERSION}")
+    return int(match[1])
+
+
+def encode_header(header: SegmentHeader) -> bytes:
+    """The first bytes of a segment."""
+    plain = _HEADER.pack(MAGIC, VERSION, HEADER_BYTES, header.segment, header.created_ns, header.salt, 0)[:-4]
+    return plain + zlib.crc32(plain).to_bytes(4, "little")
+
+
+def decode_header(data: bytes | memoryview) -> SegmentHeader | None:
+    """The header, or None where the bytes are none of this version."""
+    if len(data) < HEADER_BYTES:
+        return None
+    magic, version, length, segment, created, salt, checksum = _HEADER.unpack_from(data)
+    if magic != MAGIC or version != VERSION or length != HEADER_BYTES:
+        return None
+    return SegmentHeader(segment, created, salt) if zlib.crc32(data[: HEADER_BYTES - 4]) == checksum else None
+
+
+def parse_segment(segment: int, raw: bytes) -> SegmentContent:
+    """Reads the bytes of a segment whose file name has this id."""
+    data, frames, offsets, bad = memoryview(raw), list[Frame](), list[int](), list[BadRegion]()
+    header, at = decode_header(data), HEADER_BYTES
+    if header is None or header.segment != segment:
+        header, at = _guess_header(segment, raw), 0
+    while at < len(raw):
+        found = decode(data, at, header.salt)
+        if not isinstance(found, Damaged):
+            frames.append(found[0])
+            offsets.append(at)
+            at = found[1]
+            continue
+        following = _next_start(data, raw, at, header.salt, found)
+        if following is None:
+            break
+        bad.append(BadRegion(at, following - at, found.reason, found.claim))
+        at = following
+    while at < len(raw) and bad and bad[-1].offset + bad[-1].length == at:  # nothing good follows them: torn, too
+        at = bad.pop().offset
+    created = header.created_ns or (frames[0].received_at_ns if frames else 0)
+    return SegmentContent(segment, created, tuple(frames), tuple(offsets), tuple(bad), at, len(raw) - at)
+
+
+def read_segment(path: Path, segment: int, length: int | None = None) -> SegmentContent:
+    """Reads the file, or its first `length` bytes."""
+    with path.open("rb") as file:
+        return parse_segment(segment, file.read() if length is None else file.read(length))
+
+
+def _guess_header(segment: int, raw: bytes) -> SegmentHeader:
+    """For a damaged header: the salt of the first thing that looks like a frame."""
+    at = raw.find(MARKER)
+    salt = raw[at + len(MARKER) : at + PREFIX_BYTES] if at >= 0 else b""
+    return SegmentHeader(segment, 0, salt.ljust(SALT_BYTES, b"\0"))
+
+
+def _next_start(data: memoryview, raw: bytes, at: int, salt: bytes, damaged: Damaged) -> int | None:
+    """Where the next frame begins: where the damaged one says that it ends, if one begins there, else the next good."""
+    claimed = at + damaged.claim.length
+    if damaged.claim.length and raw.startswith(MARKER + salt, claimed):
+        return claimed
+    candidate = raw.find(MARKER + salt, at + 1)
+    while candidate >= 0:
+        if not isinstance(decode(data, candidate, salt), Damaged):
+            return candidate
+        candidate = raw.find(MARKER + salt, candidate + 1)
+    return None

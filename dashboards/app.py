@@ -1,0 +1,98 @@
+"""Puts the dashboards on a FastAPI application: the page at `/`, Dash's own paths below `/_dash-` and `/assets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dash import Dash
+from fastapi import FastAPI, Request
+
+from core import LOCAL_ADMIN, Clock, ConfigurationError, Principal
+from dashboards import backend
+from dashboards.components.shell import shell
+from dashboards.pages import overview
+from dashboards.reads import Actions, Reads
+from dashboards.snapshot import Snapshots
+from dashboards.view import Doors, View
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    {%metas%}
+    <title>{%title%}</title>
+    <link rel="icon" type="image/svg+xml" href="/assets/mark.svg">
+    <script>
+      (function () {
+        var kept = localStorage.getItem("mantine-color-scheme-value") || "auto";
+        var dark = kept === "dark" || (kept === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+        document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
+      })();
+    </script>
+    {%css%}
+  </head>
+  <body>
+    {%app_entry%}
+    <noscript>This page needs JavaScript. The same figures are on the API: see <a href="/docs">/docs</a>.</noscript>
+    <footer>{%config%}{%scripts%}{%renderer%}</footer>
+  </body>
+</html>
+"""
+
+
+def mount(
+    app: FastAPI,
+    reads: Reads,
+    actions: Actions,
+    clock: Clock,
+    notice: str | None,
+    *,
+    timezone: str = "UTC",
+    doors: Doors | None = None,
+    identify: backend.Identify | None = None,
+    refresh_s: int = 15,
+) -> None:
+    """Adds the dashboards to `app`; call it once, before the application starts.
+
+    `notice` stands on every page for as long as it is true. `identify` tells from a request who asks, and raises
+    `core.Unauthenticated` or `core.Forbidden`; what it raises reaches the application's own exception handlers.
+    Without it everybody is the local administrator, which is allowed only together with a notice that says so.
+    `timezone` is the IANA name that times are shown in. Raises ConfigurationError.
+    """
+    if identify is None and not notice:
+        raise ConfigurationError(
+            "dashboards without credentials must say so on every page", hint="pass identify, or a notice"
+        )
+    try:
+        zone = ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        raise ConfigurationError(f"timezone must be an IANA name such as Europe/Berlin, got {timezone!r}") from None
+    dash_app = Dash(
+        name="dashboards",
+        server=False,
+        backend=backend.NarrowFastAPI,
+        assets_folder=str(Path(__file__).parent / "assets"),
+        title="opsintel · Overview",
+        index_string=INDEX,
+        update_title="",
+        serve_locally=True,
+        add_log_handler=False,
+        suppress_callback_exceptions=True,
+    )
+    where = doors or Doors()
+    dash_app.layout = shell("Overview", notice, timezone, overview.layout(reads.windows, refresh_s))
+    overview.register(
+        dash_app,
+        Snapshots(reads, clock),
+        actions,
+        lambda: View(clock.now(), zone, where),
+        backend.current_principal,
+    )
+    backend.attach(dash_app, app, identify or _everybody_is_local)
+
+
+def _everybody_is_local(_request: Request) -> Principal:
+    return LOCAL_ADMIN

@@ -1,0 +1,184 @@
+"""The KPI catalogue: definitions are data, a `.toml` with the meaning and two `.sql` files with the arithmetic.
+
+`<id>.sql` computes the values of given buckets, `<id>.touched.sql` names the buckets that newly received data change.
+A change of meaning is a new version; values of another version are never mixed in. Loading checks form, not truth:
+that a statement computes what its description says is for the tests.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from core import ConfigurationError, NotFound
+
+PACKAGED = Path(__file__).parent / "catalogue"
+
+Direction = Literal["up", "down"]
+Grain = Literal["hour", "day"]
+Source = Literal["process_events", "otel_traces"]
+Unit = Literal["ratio", "seconds", "count"]
+
+GRAINS: tuple[Grain, ...] = ("hour", "day")
+COMPUTE_PARAMETERS = (
+    "{tenant:String}",
+    "{grain:String}",
+    "{tz:String}",
+    "{buckets:Array(DateTime('UTC'))}",
+)
+TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Basis(_Strict):
+    """What a value is a share or a statistic of; shown beside the number."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+
+
+class _Document(_Strict):
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: int = Field(ge=1, le=65_535)
+    name: str = Field(min_length=1)
+    unit: Unit
+    direction: Direction
+    owner: str = Field(min_length=1)
+    source: Source
+    grains: tuple[Grain, ...] = Field(min_length=1)
+    dimensions: tuple[str, ...] = ()
+    bases: tuple[Basis, ...] = ()
+    target: float | None = None
+    small_sample: int = Field(ge=1)
+    settled_open_share: float = Field(1.0, ge=0, le=1)
+    description: str = Field(min_length=1)
+    formula: str = Field(min_length=1)
+    cohort: str = Field(min_length=1)
+    exclusions: tuple[str, ...] = Field(min_length=1)
+    open_cases: str = Field(min_length=1)
+
+    @field_validator("bases")
+    @classmethod
+    def _once_each(cls, bases: tuple[Basis, ...]) -> tuple[Basis, ...]:
+        ids = [basis.id for basis in bases]
+        if twice := sorted({one for one in ids if ids.count(one) > 1}):
+            raise ValueError(f"a basis is listed once, {twice[0]!r} is there {ids.count(twice[0])} times")
+        return bases
+
+
+@dataclass(frozen=True)
+class KpiDefinition:
+    """One KPI at one version.
+
+    unit: `ratio` (0 to 1), `seconds` or `count`. direction: whether `up` or `down` is better. bases: empty when there
+    is only one way to count. small_sample: below this many cases a value says little. settled_open_share: a bucket is
+    settled when no more than this share of its cases is open; `latest_values` prefers settled buckets.
+    """
+
+    id: str
+    version: int
+    name: str
+    unit: Unit
+    direction: Direction
+    owner: str
+    source: Source
+    grains: tuple[Grain, ...]
+    dimensions: tuple[str, ...]
+    bases: tuple[Basis, ...]
+    target: float | None
+    small_sample: int
+    settled_open_share: float
+    description: str
+    formula: str
+    cohort: str
+    exclusions: tuple[str, ...]
+    open_cases: str
+    compute_sql: str
+    touched_sql: str
+
+    @property
+    def basis_ids(self) -> tuple[str, ...]:
+        """As they are stored: `('',)` when there is only one way to count. The first is the default."""
+        return tuple(basis.id for basis in self.bases) or ("",)
+
+    def basis(self, basis_id: str) -> Basis | None:
+        """The basis with the id; None for the unnamed one."""
+        return next((basis for basis in self.bases if basis.id == basis_id), None)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The definitions by id, in the order of their ids."""
+
+    definitions: Mapping[str, KpiDefinition]
+
+    def __iter__(self) -> Iterator[KpiDefinition]:
+        return iter(self.definitions.values())
+
+    def __len__(self) -> int:
+        return len(self.definitions)
+
+    def get(self, kpi_id: str) -> KpiDefinition:
+        """Raises NotFound that names the closest id, or all of them."""
+        if found := self.definitions.get(kpi_id):
+            return found
+        close = difflib.get_close_matches(kpi_id, self.definitions, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self.definitions)}"
+        raise NotFound(f"no KPI {kpi_id[:80]!r}", hint=hint)
+
+
+def load_catalogue(folder: Path = PACKAGED) -> Catalogue:
+    """Reads every `.toml` of the folder; raises ConfigurationError that names the file, the key and the value."""
+    found = (load_definition(file) for file in sorted(folder.glob("*.toml")))
+    return Catalogue(MappingProxyType({definition.id: definition for definition in found}))
+
+
+def load_definition(file: Path) -> KpiDefinition:
+    """Reads one definition with its statements; raises ConfigurationError."""
+    try:
+        document = _Document.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"{file.name}: not TOML: {problem}") from None
+    except ValidationError as problem:
+        raise ConfigurationError(f"{file.name}: {_reasons(problem)}") from None
+    if document.id != file.stem:
+        raise ConfigurationError(f"{file.name}: id: must be the file's name {file.stem!r}, got {document.id!r}")
+    compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
+    touched = _statement(file.with_suffix(".touched.sql"), TOUCHED_PARAMETERS)
+    values = {name: getattr(document, name) for name in type(document).model_fields}
+    return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
+
+
+def _statement(file: Path, parameters: tuple[str, ...]) -> str:
+    try:
+        sql = file.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(f"{file.name}: missing; a definition has a statement beside it") from None
+    if missing := [parameter for parameter in parameters if parameter not in sql]:
+        raise ConfigurationError(f"{file.name}: does not use the parameter {missing[0]}")
+    return sql
+
+
+def _reasons(problem: ValidationError) -> str:
+    reasons = []
+    for error in problem.errors():
+        where = ".".join(str(part) for part in error["loc"])
+        got = "" if error["type"] == "missing" else f", got {error['input']!r}"
+        hint = ""
+        if error["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(str(error["loc"][-1]), _Document.model_fields, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        message = str(error["msg"]).removeprefix("Value error, ")
+        reasons.append(f"{where}: {message[:1].lower()}{message[1:]}{got}{hint}")
+    return "; ".join(reasons)

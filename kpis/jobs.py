@@ -1,0 +1,231 @@
+"""The KPI jobs: they recompute the buckets that newly received data touched, and write them to `kpi_values`.
+
+Late data change the old bucket they belong to, and a bucket recomputed equals a bucket computed once. How far a KPI's
+job has come is a row of its own (grain 'run') in the same table, written after the values: a run that dies is repeated.
+News is told by the time of receipt, looked at with an overlap. Data that becomes visible later than the overlap after
+its receipt, out of order, is not noticed by a run; `recompute_all` takes it in, which the schedule calls once a day.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core import Clock, OpsintelError, StoreUnavailable, get_logger
+from kpis.definitions import Catalogue, Grain, KpiDefinition
+from metrics.read_models import as_utc, sql_second, sql_time
+from storage import load_sql
+
+if TYPE_CHECKING:
+    from storage import ClickHouse
+
+log = get_logger(__name__)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RUN = "run"
+DAY = timedelta(days=1)
+LONGEST_BUCKET = timedelta(hours=26)
+CHUNK = timedelta(days=7)
+LIMITS = {"max_bytes_before_external_group_by": 256 << 20, "max_bytes_before_external_sort": 256 << 20}
+COLUMNS = (
+    "TenantId",
+    "KpiId",
+    "Version",
+    "Basis",
+    "Dimension",
+    "DimensionValue",
+    "Grain",
+    "BucketStart",
+    "Value",
+    "Numerator",
+    "Denominator",
+    "SampleSize",
+    "Excluded",
+    "OpenCases",
+    "DataThrough",
+    "ComputedAt",
+)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did: (tenant, KPI) pairs computed and found unchanged, buckets, rows written, failures as text."""
+
+    computed: int = 0
+    unchanged: int = 0
+    buckets: int = 0
+    rows: int = 0
+    failures: tuple[str, ...] = ()
+
+    def __add__(self, other: RunReport) -> RunReport:
+        return RunReport(
+            self.computed + other.computed,
+            self.unchanged + other.unchanged,
+            self.buckets + other.buckets,
+            self.rows + other.rows,
+            self.failures + other.failures,
+        )
+
+
+class KpiJobs:
+    """Computes every KPI of the catalogue for every tenant. One run at a time; a second caller waits.
+
+    tenants: the names, a function that gives them, or None for everybody who has data. timezone: the IANA zone whose
+    hours and days are the buckets. overlap: how far before the last receipt taken in a run looks again.
+    """
+
+    def __init__(
+        self,
+        ch: ClickHouse,
+        clock: Clock,
+        catalogue: Catalogue,
+        tenants: Sequence[str] | Callable[[], Sequence[str]] | None = None,
+        *,
+        timezone: str = "UTC",
+        overlap: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._ch, self._clock, self._catalogue, self._tenants = ch, clock, catalogue, tenants
+        self._timezone, self._overlap = timezone, overlap
+        self._running = threading.Lock()
+        self._stopping = threading.Event()
+        self._seen: dict[tuple[str, str, int], tuple[datetime, int]] = {}
+
+    def run_once(self) -> RunReport:
+        """Takes in what was received since the last run; everything where there was none.
+
+        A KPI that fails is logged and reported, and leaves the others alone. Raises StoreUnavailable when the engine
+        cannot be used at all.
+        """
+        return self._run(everything=False)
+
+    def recompute_all(self) -> RunReport:
+        """Computes every bucket there is data for anew."""
+        return self._run(everything=True)
+
+    def stop(self) -> None:
+        """Ends a run under way after its current statement; its KPI is then repeated by the next run."""
+        self._stopping.set()
+
+    def _run(self, *, everything: bool) -> RunReport:
+        with self._running:
+            total = RunReport()
+            for tenant in self._tenant_names():
+                for definition in self._catalogue:
+                    if self._stopping.is_set():
+                        return total
+                    total += self._guarded(tenant, definition, everything)
+            return total
+
+    def _tenant_names(self) -> Sequence[str]:
+        if self._tenants is None:
+            return [name for (name,) in self._ch.query(load_sql("kpis", "tenants")).rows]
+        return self._tenants() if callable(self._tenants) else self._tenants
+
+    def _guarded(self, tenant: str, definition: KpiDefinition, everything: bool) -> RunReport:
+        try:
+            return self._compute(tenant, definition, everything)
+        except StoreUnavailable:
+            raise
+        except OpsintelError as problem:
+            log.error("kpi failed", kpi=definition.id, tenant=tenant, error=str(problem))
+            return RunReport(failures=(f"{tenant}: {definition.id}: {problem}",))
+
+    def _compute(self, tenant: str, definition: KpiDefinition, everything: bool) -> RunReport:
+        now = self._clock.now()
+        reached = None if everything else self._watermark(tenant, definition)
+        since = EPOCH if reached is None else max(reached - self._overlap, EPOCH)
+        newest, arrived = self._ch.query(
+            load_sql("kpis", f"received_{definition.source}"), {"tenant": tenant, "since": sql_time(since)}
+        ).rows[0]
+        key, sight = (tenant, definition.id, definition.version), (as_utc(newest), int(arrived))
+        if not arrived or (reached is not None and self._seen.get(key) == sight):
+            return RunReport(unchanged=1)
+        # A receipt ahead of this clock must not carry the mark into the future and hide what comes next.
+        through = min(as_utc(newest), now)
+        touched = self._ch.query(
+            definition.touched_sql, {"tenant": tenant, "tz": self._timezone, "since": sql_time(since)}, LIMITS
+        ).rows
+        starts: dict[Grain, set[datetime]] = {
+            "hour": {as_utc(hour) for hour, _ in touched},
+            "day": {as_utc(day) for _, day in touched},
+        }
+        report = RunReport(computed=1)
+        for grain in definition.grains:
+            for chunk in chunks(starts[grain]):
+                if self._stopping.is_set():
+                    return report
+                rows = self._bucket_rows(tenant, definition, grain, chunk, through, now)
+                self._ch.insert_rows("kpi_values", COLUMNS, rows)
+                report += RunReport(buckets=len(chunk), rows=len(rows))
+        self._mark(tenant, definition, through, now)
+        self._seen[key] = sight
+        return report
+
+    def _watermark(self, tenant: str, definition: KpiDefinition) -> datetime | None:
+        reached, runs = self._ch.query(
+            load_sql("kpis", "watermark"), {"tenant": tenant, "kpi": definition.id, "version": definition.version}
+        ).rows[0]
+        return as_utc(reached) if runs else None
+
+    def _bucket_rows(
+        self,
+        tenant: str,
+        definition: KpiDefinition,
+        grain: Grain,
+        chunk: Sequence[datetime],
+        through: datetime,
+        now: datetime,
+    ) -> list[tuple[Any, ...]]:
+        buckets = [sql_second(start) for start in chunk]
+        found = self._ch.query(
+            definition.compute_sql,
+            {
+                "tenant": tenant,
+                "grain": grain,
+                "tz": self._timezone,
+                "buckets": buckets,
+                "start": sql_time(chunk[0]),
+                "end": sql_time(chunk[-1] + LONGEST_BUCKET),
+            },
+            LIMITS,
+        ).dicts()
+        lead = (tenant, definition.id, definition.version)
+        rows: list[tuple[Any, ...]] = []
+        keys = set()
+        for row in found:
+            at = as_utc(row["BucketStart"])
+            key = (row["Basis"], row["Dimension"], row["DimensionValue"], at)
+            keys.add(key)
+            figures = (row["Value"], row["Numerator"], row["Denominator"])
+            counts = (row["SampleSize"], row["Excluded"], row["OpenCases"])
+            rows.append((*lead, *key[:3], grain, at, *figures, *counts, through, now))
+        # What a correction took out of a bucket altogether must not stand there for ever.
+        stored = self._ch.query(
+            load_sql("kpis", "stored_keys"),
+            {"tenant": tenant, "kpi": lead[1], "version": lead[2], "grain": grain, "buckets": buckets},
+        ).rows
+        for basis, dimension, value, start in stored:
+            if (basis, dimension, value, as_utc(start)) not in keys:
+                rows.append(
+                    (*lead, basis, dimension, value, grain, as_utc(start), None, 0.0, 0.0, 0, 0, 0, through, now)
+                )
+        return rows
+
+    def _mark(self, tenant: str, definition: KpiDefinition, through: datetime, now: datetime) -> None:
+        row = (tenant, definition.id, definition.version, "", "", "", RUN, EPOCH, None, 0.0, 0.0, 0, 0, 0, through, now)
+        self._ch.insert_rows("kpi_values", COLUMNS, [row])
+
+
+def chunks(starts: Iterable[datetime]) -> Iterator[list[datetime]]:
+    """Bucket starts in order, cut where more than a day lies between two or more than a week would be read at once."""
+    chunk: list[datetime] = []
+    for start in sorted(starts):
+        if chunk and (start - chunk[-1] > DAY or start - chunk[0] >= CHUNK):
+            yield chunk
+            chunk = []
+        chunk.append(start)
+    if chunk:
+        yield chunk

@@ -1,0 +1,7 @@
+-- How far a KPI's job has come for a tenant: everything received until then is in its values.
+SELECT max(DataThrough) AS DataThrough, count() AS Runs
+FROM kpi_values FINAL
+WHERE TenantId = {tenant:String}
+    AND KpiId = {kpi:String}
+    AND Version = {version:UInt16}
+    AND Grain = 'run'

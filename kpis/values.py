@@ -1,0 +1,181 @@
+"""KPI values as they are read: never a bare number, always with its definition, sample and data-through time.
+
+Readers answer from `kpi_values` alone, so they are as fresh as the last run of the jobs; each value says how fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core import InvalidInput
+from kpis.definitions import Catalogue, Grain, KpiDefinition, load_catalogue
+from metrics.read_models import as_utc, sql_second
+from storage import load_sql
+
+if TYPE_CHECKING:
+    from storage import ClickHouse
+
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(2106, 2, 7, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class KpiValue:
+    """One KPI in one bucket. `value` is None when there is nothing to divide by; it is in `unit`.
+
+    sample_size: the cases behind the value; excluded: those left out on purpose; open_cases: those not decided yet.
+    data_through: everything received until then is taken into account. bucket_start: UTC instant at which the hour or
+    the day begins in the configured time zone.
+    """
+
+    kpi_id: str
+    version: int
+    unit: str
+    basis: str
+    direction: str
+    dimension: str
+    dimension_value: str
+    grain: str
+    bucket_start: datetime
+    value: float | None
+    numerator: float
+    denominator: float
+    sample_size: int
+    excluded: int
+    open_cases: int
+    data_through: datetime
+    computed_at: datetime
+
+
+def latest_values(
+    ch: ClickHouse, tenant: str, grain: str = "day", *, catalogue: Catalogue | None = None
+) -> list[KpiValue]:
+    """The latest value for every KPI, basis and dimension value, in the catalogue's order, the totals first.
+
+    Latest is the newest settled bucket (see KpiDefinition.settled_open_share); where none is settled the newest with a
+    value, and where there is none the newest. It may be long past: look at `bucket_start`. Raises InvalidInput for an
+    unknown grain.
+    """
+    known = load_catalogue() if catalogue is None else catalogue
+    definitions = list(known)
+    found = ch.query(
+        load_sql("kpis", "latest_values"),
+        {
+            "tenant": tenant,
+            "grain": _grain(grain),
+            "ids": [definition.id for definition in definitions],
+            "versions": [definition.version for definition in definitions],
+            "shares": [definition.settled_open_share for definition in definitions],
+        },
+    )
+    order = {
+        (definition.id, basis): (place, within)
+        for place, definition in enumerate(definitions)
+        for within, basis in enumerate(definition.basis_ids)
+    }
+    values = [_value(known.get(row["KpiId"]), row) for row in found.dicts()]
+    kept = [value for value in values if (value.kpi_id, value.basis) in order]
+    return sorted(kept, key=lambda v: (order[v.kpi_id, v.basis], v.dimension, v.dimension_value))
+
+
+def series(
+    ch: ClickHouse,
+    tenant: str,
+    kpi_id: str,
+    basis: str = "",
+    dimension_value: str = "",
+    grain: str = "day",
+    start: datetime = FIRST,
+    end: datetime = LAST,
+    *,
+    dimension: str = "",
+    catalogue: Catalogue | None = None,
+) -> list[KpiValue]:
+    """The values of one KPI whose bucket starts in [start, end), oldest first; buckets without data are not there.
+
+    basis '' is the definition's first. dimension '' with a dimension value is the definition's first dimension; without
+    one it is the total. Raises NotFound for an unknown KPI, InvalidInput for an unknown basis, dimension or grain.
+    """
+    definition = (load_catalogue() if catalogue is None else catalogue).get(kpi_id)
+    wanted = basis or definition.basis_ids[0]
+    if wanted not in definition.basis_ids:
+        raise InvalidInput(f"{kpi_id} has no basis {basis!r}", hint=f"there are {', '.join(definition.basis_ids)}")
+    if dimension_value and not dimension:
+        dimension = definition.dimensions[0] if definition.dimensions else "?"
+    if dimension and dimension not in definition.dimensions:
+        known = ", ".join(definition.dimensions) or "none"
+        raise InvalidInput(f"{kpi_id} has no dimension for {dimension_value!r}", hint=f"its dimensions: {known}")
+    found = ch.query(
+        load_sql("kpis", "series"),
+        {
+            "tenant": tenant,
+            "kpi": definition.id,
+            "version": definition.version,
+            "basis": wanted,
+            "dimension": dimension,
+            "dimension_value": dimension_value,
+            "grain": _grain(grain),
+            "start": sql_second(min(max(start, FIRST), LAST)),
+            "end": sql_second(min(max(end, FIRST), LAST)),
+        },
+    )
+    return [_value(definition, row) for row in found.dicts()]
+
+
+def explain(definition: KpiDefinition, basis: str = "") -> dict[str, str]:
+    """What a reader should know about the number, as label and text, in the order of showing."""
+    chosen = definition.basis(basis or definition.basis_ids[0])
+    better = {"up": "higher is better", "down": "lower is better"}[definition.direction]
+    fields = {
+        "What it says": definition.description,
+        "Basis": f"{chosen.name}: {chosen.description}" if chosen else "",
+        "Formula": definition.formula,
+        "Bucket": definition.cohort,
+        "Left out": "; ".join(definition.exclusions),
+        "Still open": definition.open_cases,
+        "Unit": f"{definition.unit}, {better}",
+        "Target": "" if definition.target is None else _measure(definition, definition.target),
+        "Small sample": f"fewer than {definition.small_sample} cases say little",
+        "Owner": definition.owner,
+        "Definition": f"{definition.id}, version {definition.version}",
+    }
+    return {label: text for label, text in fields.items() if text}
+
+
+def _measure(definition: KpiDefinition, value: float) -> str:
+    if definition.unit == "ratio":
+        return f"{value * 100:g} %"
+    if definition.unit == "seconds":
+        return f"{value:g} s ({timedelta(seconds=value)})"
+    return f"{value:g}"
+
+
+def _grain(grain: str) -> Grain:
+    if grain == "hour" or grain == "day":
+        return grain  # type: ignore[return-value,unused-ignore]
+    raise InvalidInput(f"a grain is hour or day, got {grain!r}")
+
+
+def _value(definition: KpiDefinition, row: Mapping[str, Any]) -> KpiValue:
+    return KpiValue(
+        kpi_id=row["KpiId"],
+        version=int(row["Version"]),
+        unit=definition.unit,
+        basis=row["Basis"],
+        direction=definition.direction,
+        dimension=row["Dimension"],
+        dimension_value=row["DimensionValue"],
+        grain=row["Grain"],
+        bucket_start=as_utc(row["BucketStart"]),
+        value=None if row["Value"] is None else float(row["Value"]),
+        numerator=float(row["Numerator"]),
+        denominator=float(row["Denominator"]),
+        sample_size=int(row["SampleSize"]),
+        excluded=int(row["Excluded"]),
+        open_cases=int(row["OpenCases"]),
+        data_through=as_utc(row["DataThrough"]),
+        computed_at=as_utc(row["ComputedAt"]),
+    )

@@ -1,0 +1,162 @@
+"""One store client for the embedded engine and for a server, chosen by DSN.
+
+The embedded engine has one owner process, one path and synchronous calls; a handle serves one call at a time, so a
+small pool of handles stands behind this class, one of them kept for inserts. It promises no transactions: what must
+be atomic is one insert.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect import common
+from clickhouse_connect.driver.client import Client
+
+from core.errors import ConfigurationError, StoreUnavailable
+from core.settings import Settings
+from storage.clickhouse.errors import translated
+from storage.clickhouse.otlp_schema import MESSAGES, SCHEMAS, segment_fields
+from storage.signals import SegmentMeta, Signal
+
+FLOOR = (25, 8)
+"""The oldest server that knows `format_schema_source`."""
+
+QUERY_HANDLES = 4
+SESSION_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "session_timezone": "UTC",
+    "date_time_input_format": "best_effort",
+    "max_partitions_per_insert_block": 1000,
+    "enable_named_columns_in_function_tuple": 0,
+}
+INSERT_SETTINGS: dict[str, Any] = {
+    "format_schema_source": "string",
+    "input_format_protobuf_oneof_presence": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "materialized_views_ignore_errors": 0,
+    "parallel_view_processing": 0,
+    "max_insert_threads": 1,
+}
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows in the order of `columns`; times are aware, in UTC."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    elapsed_ms: float
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows as mappings from column name to value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def scalar(self) -> Any:
+        """The first value of the first row, or None when there is no row."""
+        return self.rows[0][0] if self.rows else None
+
+
+class ClickHouse:
+    """Thread-safe access to one database. Raises core.errors.StorageError and its kin, never a foreign error."""
+
+    def __init__(self, dsn: str, database: str, *, threads: int = 2) -> None:
+        self.database, self.embedded = database, dsn.startswith("chdb:")
+        self._dsn, self._threads = dsn, threads
+        self._closed = threading.Event()
+        self._handles: list[Client] = []
+        self._queries: queue.LifoQueue[Client] = queue.LifoQueue()
+        self._inserts: queue.LifoQueue[Client] = queue.LifoQueue()
+        common.set_setting("autogenerate_session_id", False)
+        with translated():
+            first = self._open("default")
+            version = tuple(int(part) for part in str(first.server_version).split(".")[:2])
+            if version < FLOOR:
+                raise ConfigurationError(
+                    f"ClickHouse {first.server_version} is too old, 25.8 or newer is needed",
+                    hint="upgrade the server or use the embedded engine",
+                )
+            self.version = str(first.server_version)
+            first.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+            first.close()
+            self._inserts.put(self._open(database))
+            for _ in range(QUERY_HANDLES):
+                self._queries.put(self._open(database))
+
+    def _open(self, database: str) -> Client:
+        settings = SESSION_SETTINGS | {"max_threads": self._threads}
+        client = clickhouse_connect.get_client(dsn=self._dsn, database=database, settings=settings, tz_mode="aware")
+        self._handles.append(client)
+        return client
+
+    @contextmanager
+    def _handle(self, pool: queue.LifoQueue[Client]) -> Iterator[Client]:
+        if self._closed.is_set():
+            raise StoreUnavailable("the engine has been closed")
+        handle = pool.get()
+        try:
+            with translated():
+                yield handle
+        finally:
+            pool.put(handle)
+
+    def query(
+        self, sql: str, params: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> QueryResult:
+        """Runs a statement that answers with rows; `params` are bound by the engine as `{name:Type}`."""
+        started = time.perf_counter()
+        with self._handle(self._queries) as client:
+            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            rows = [tuple(row) for row in result.result_rows]
+        return QueryResult(tuple(result.column_names), rows, (time.perf_counter() - started) * 1000)
+
+    def command(
+        self, sql: str, params: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Runs a statement that answers with nothing: DDL, INSERT … SELECT."""
+        with self._handle(self._queries) as client:
+            client.command(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+
+    def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
+    ) -> None:
+        """Inserts rows; the same token with the same rows stores nothing the second time."""
+        if not rows:
+            return
+        settings = {"insert_deduplication_token": token} if token else {}
+        with self._handle(self._inserts) as client:
+            client.insert(table, rows, column_names=list(columns), settings=settings)
+
+    def insert_otlp(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
+        """Stores concatenated `Export*ServiceRequest` messages; repeating it with the same meta stores nothing.
+
+        Returns when the engine has taken the rows into every table and view target.
+        """
+        settings = INSERT_SETTINGS | {
+            "format_schema_message_name": MESSAGES[signal],
+            "format_schema": SCHEMAS[signal],
+            "insert_deduplication_token": meta.token(signal),
+        }
+        block = payload + segment_fields(meta)
+        with self._handle(self._inserts) as client:
+            client.raw_insert(f"{signal}_in", insert_block=block, fmt="ProtobufSingle", settings=settings)
+
+    def close(self) -> None:
+        """Closes every handle; waits for calls that are under way."""
+        self._closed.set()
+        with translated():
+            for handle in self._handles:
+                handle.close()
+
+
+def open_clickhouse(settings: Settings) -> ClickHouse:
+    """Opens the store that the settings name; raises StoreUnavailable when it cannot be reached."""
+    if settings.embedded:
+        (settings.data_dir.absolute() / "clickhouse").parent.mkdir(parents=True, exist_ok=True)
+    return ClickHouse(settings.clickhouse_url, settings.clickhouse_database, threads=settings.clickhouse_threads)

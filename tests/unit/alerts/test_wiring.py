@@ -1,0 +1,109 @@
+"""From rows in the real engine to a message at a real receiver, through the built-in rules and the real read models."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from alerts import open_alerts
+from alerts.wiring import queue_consumers, tenants_with_data
+from control import OutboundHttp
+from core import ConfigurationError, ManualClock, load_settings
+from storage import ClickHouse, StateDb
+from tests.unit.alerts.conftest import SECRET
+from tests.unit.control.local_http import LocalServer
+
+EDGE = "order-management->warehouse"
+KPI_COLUMNS = (
+    "TenantId", "KpiId", "Version", "Basis", "Dimension", "DimensionValue", "Grain", "BucketStart", "Value",
+    "Numerator", "Denominator", "SampleSize", "Excluded", "OpenCases", "DataThrough", "ComputedAt",
+)  # fmt: skip
+
+
+def set_rate(ch: ClickHouse, tenant: str, now: datetime, failed: int, calls: int) -> None:
+    bucket = now.replace(minute=0, second=0, microsecond=0)
+    shared = (tenant, "integration_failure_rate", 1, "", "edge", EDGE, "hour")
+    rest = (bucket, failed / calls, float(failed), float(calls), calls, 0, 0, now, now)
+    ch.insert_rows("kpi_values", KPI_COLUMNS, [(*shared, *rest)])
+
+
+def set_depth(ch: ClickHouse, tenant: str, at: datetime, depth: float) -> None:
+    attributes = {"messaging.system": "rabbitmq", "messaging.destination.name": "fulfilment.requests"}
+    columns = ("TenantId", "ServiceName", "MetricName", "Attributes", "TimeUnix", "Value")
+    rows = [
+        (tenant, "order-management", "retail.queue.depth", attributes, at, depth),
+        (tenant, "order-management", "retail.queue.oldest_age", attributes, at, depth * 10),
+    ]
+    ch.insert_rows("otel_metrics_gauge", columns, rows)
+
+
+def order_waits(ch: ClickHouse, tenant: str, at: datetime) -> None:
+    columns = ("TenantId", "Stream", "CaseId", "Timestamp", "EventId", "Step", "EventName", "Amount", "Currency")
+    base = (tenant, "order-to-cash", "O-1")
+    ch.insert_rows(
+        "process_events",
+        columns,
+        [
+            (*base, at, "e1", "retail.order.placed", "retail.order.placed", 250, "EUR"),
+            (*base, at + timedelta(minutes=1), "e2", "retail.order.allocated", "retail.order.allocated", None, ""),
+        ],
+    )
+
+
+def test_rows_become_a_message(
+    clickhouse: ClickHouse, state: StateDb, clock: ManualClock, http: OutboundHttp, server: LocalServer, tenant: str
+) -> None:
+    settings = load_settings(alert_webhook_url=server.url, alert_webhook_secret=SECRET)
+    service = open_alerts(settings, state, clickhouse, clock, http, tenants=lambda: [tenant])
+    clock.advance(1_800)
+    order_waits(clickhouse, tenant, clock.now() - timedelta(hours=4))
+    for weeks in (1, 2):
+        set_depth(clickhouse, tenant, clock.now() - timedelta(weeks=weeks), 10)
+    columns = ("TenantId", "ServiceName", "SpanName", "SpanKind", "Timestamp", "TraceId", "SpanId", "SpanAttributes")
+    consumed = {"messaging.destination.name": "fulfilment.requests"}
+    row = (tenant, "warehouse", "process", "Consumer", clock.now(), "0" * 32, "0" * 16, consumed)
+    clickhouse.insert_rows("otel_traces", columns, [row])
+    set_rate(clickhouse, tenant, clock.now(), 60, 200)
+    for _ in range(10):
+        set_depth(clickhouse, tenant, clock.now(), 400)
+        service.evaluate()
+        clock.advance(15)
+    assert [(view.rule, view.state) for view in service.active(tenant)] == [
+        ("integration-failing", "firing"),
+        ("queue-backing-up", "firing"),
+    ]
+    assert service.evaluate().decided == 0
+    failing, deep = (request.json()["alerts"][0] for request in server.posts())
+    assert failing["annotations"]["summary"].startswith(f"{EDGE}: 30.0 % of calls fail (60 of 200 this hour")
+    assert failing["annotations"]["impact"] == (
+        "1 case worth 250.00 EUR waits at warehouse now, the oldest since 2026-03-02T05:31:00Z"
+    )
+    assert deep["annotations"]["summary"] == (
+        "fulfilment.requests: 400 items wait, usual at this hour is 10; the oldest for 1 h 6 min"
+    )
+    assert deep["annotations"]["impact_system"] == "warehouse"
+    assert tenant in tenants_with_data(clickhouse, clock)
+    assert queue_consumers(clickhouse, tenant, clock.now()) == {"fulfilment.requests": "warehouse"}
+    assert queue_consumers(clickhouse, "another-" + tenant, clock.now()) == {}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"alert_webhook_url": "ftp://x"}, "an endpoint must be an http or https URL, got 'ftp://x'"),
+        ({"alert_webhook_url": "http://x", "alert_webhook_secret": "plain"}, "alert_webhook_secret must start with"),
+        ({"rules_file": "/nowhere.toml"}, "there is no rules file '/nowhere.toml'"),
+    ],
+)
+def test_settings_that_cannot_be_used_stop_the_start(
+    clickhouse: ClickHouse,
+    state: StateDb,
+    clock: ManualClock,
+    http: OutboundHttp,
+    overrides: dict[str, str],
+    message: str,
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_alerts(load_settings(**overrides), state, clickhouse, clock, http)
+    assert message in str(caught.value)

@@ -1,0 +1,118 @@
+"""What the collector's tests share: frames, requests, files that fail on purpose, and waiting for a condition."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.quarantine import Quarantine
+from collector.wal import Frame, SegmentLog, SystemFiles
+from core import Clock
+from storage import SegmentMeta, Signal
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Returns once the condition holds; fails when it does not within the time."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        pause.wait(0.005)
+
+
+def frame(number: int = 1, *, tenant: str = "shop", items: int = 2, signal: Signal = Signal.TRACES) -> Frame:
+    """A frame whose payload names its number."""
+    return Frame(signal, tenant, 1_772_000_000_000_000_000 + number, items, b"payload %d " % number + bytes(number % 7))
+
+
+def trace_request(spans: int = 3, service: str = "web-shop") -> ExportTraceServiceRequest:
+    """Spans with ids of their own."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    name = resource.resource.attributes.add(key="service.name")
+    name.value.string_value = service
+    scope = resource.scope_spans.add()
+    start = 1_772_442_000 * 10**9
+    for index in range(spans):
+        scope.spans.add(
+            name=f"span {index}",
+            trace_id=secrets.token_bytes(16),
+            span_id=secrets.token_bytes(8),
+            start_time_unix_nano=start + index,
+            end_time_unix_nano=start + index + 5,
+        )
+    return request
+
+
+def open_log(folder: Path, clock: Clock, **options: Any) -> SegmentLog:
+    """A log with small limits, its quarantine inside."""
+    sizes = {"segment_bytes": 1 << 20, "max_bytes": 1 << 26}
+    return SegmentLog(folder, clock=clock, quarantine=Quarantine(folder / "quarantine", clock), **(sizes | options))
+
+
+class FaultyFiles(SystemFiles):
+    """The n-th write or sync fails; with `forever`, all later ones too, and so does cutting back."""
+
+    def __init__(self, operation: str, number: int, *, forever: bool = False, code: int = errno.EIO) -> None:
+        self._operation, self._left, self._forever, self._code = operation, number, forever, code
+        self.failures = 0
+
+    def _maybe_fail(self, operation: str) -> bool:
+        if operation != self._operation:
+            return False
+        self._left -= 1
+        if self._left == 0 or (self._forever and self._left < 0):
+            self.failures += 1
+            return True
+        return False
+
+    def write(self, descriptor: int, buffers: Sequence[bytes]) -> None:
+        if self._maybe_fail("write"):
+            whole = b"".join(buffers)
+            super().write(descriptor, [whole[: len(whole) // 2]])  # a failed write leaves a part behind
+            raise OSError(self._code, "injected")
+        super().write(descriptor, buffers)
+
+    def sync(self, descriptor: int) -> None:
+        if self._maybe_fail("sync"):
+            raise OSError(self._code, "injected")
+        super().sync(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        if self._maybe_fail("sync_folder"):
+            raise OSError(self._code, "injected")
+        super().sync_folder(folder)
+
+    def create(self, path: Path) -> int:
+        if self._maybe_fail("create"):
+            raise OSError(self._code, "injected")
+        return super().create(path)
+
+
+class FakeEngine:
+    """A store in memory that fails where it is told to; stands in for nothing but faults."""
+
+    def __init__(self, fail: Callable[[int, Signal, bytes, SegmentMeta], Exception | None] = lambda *_: None) -> None:
+        self._fail, self.calls = fail, 0
+        self.inserted: dict[str, bytes] = {}  # by token
+        self.count: Callable[[Signal, str, int], int] = lambda *_: 0
+
+    def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
+        self.calls += 1
+        problem = self._fail(self.calls, signal, payload, meta)
+        if problem is not None:
+            raise problem
+        token = meta.token(signal)
+        assert self.inserted.setdefault(token, payload) == payload, "a token names one payload, forever"
+
+    def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
+        return self.count(signal, tenant, segment)
+
+    def highest_segment(self) -> int:
+        return 0

@@ -1,0 +1,118 @@
+"""Rows for the KPI tests, put straight into the tables that the jobs read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from storage import ClickHouse
+
+ORDERS, RETURNS = "order-to-cash", "return-to-resolution"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One business event of a case."""
+
+    stream: str
+    case: str
+    name: str
+    at: datetime
+    event_id: str
+    quantity: float | None = None
+    amount: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    seq: int = 0
+
+    def moved(self, at: datetime) -> Event:
+        """The same event, reported with another time."""
+        return replace(self, at=at)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One integration call."""
+
+    edge: str
+    at: datetime
+    span: int
+    failed: bool = False
+    kind: str = "Client"
+
+
+def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: datetime) -> None:
+    """Inserts the events as received at the time."""
+    rows: list[tuple[Any, ...]] = [
+        (
+            tenant,
+            event.stream,
+            event.case,
+            event.at,
+            event.seq,
+            event.event_id,
+            event.name,
+            event.name,
+            event.quantity,
+            None if event.amount is None else Decimal(event.amount),
+            event.attributes,
+            received,
+        )
+        for event in events
+    ]
+    columns = (
+        "TenantId",
+        "Stream",
+        "CaseId",
+        "Timestamp",
+        "Seq",
+        "EventId",
+        "Step",
+        "EventName",
+        "Quantity",
+        "Amount",
+        "Attributes",
+        "ReceivedAt",
+    )
+    ch.insert_rows("process_events", columns, rows)
+
+
+def load_calls(ch: ClickHouse, tenant: str, calls: Iterable[Call], received: datetime) -> None:
+    """Inserts the calls as spans received at the time."""
+    rows = [
+        (
+            tenant,
+            call.at,
+            f"{call.span:032x}",
+            f"{call.span:016x}",
+            "POST /orders",
+            call.kind,
+            "order-management",
+            "Error" if call.failed else "Unset",
+            {"retail.edge": call.edge} if call.edge else {},
+            1_000_000,
+            received,
+        )
+        for call in calls
+    ]
+    columns = (
+        "TenantId",
+        "Timestamp",
+        "TraceId",
+        "SpanId",
+        "SpanName",
+        "SpanKind",
+        "ServiceName",
+        "StatusCode",
+        "SpanAttributes",
+        "Duration",
+        "ReceivedAt",
+    )
+    ch.insert_rows("otel_traces", columns, rows)
+
+
+def moment(text: str) -> datetime:
+    """`2026-03-02T09:00` as UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,0 +1,33 @@
+"""The scenario files: what arrives when, and what the KPIs then say. Each file is one story; its head says why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from core import ManualClock
+from kpis import KpiJobs, load_catalogue
+from storage import ClickHouse
+from tests.unit.kpis.scenario import play
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.case"))
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+def test_case(file: Path, clickhouse: ClickHouse, tenant: str) -> None:
+    clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
+    assert play(file, clickhouse, tenant, clock, KpiJobs(clickhouse, clock, load_catalogue(), [tenant])) > 4
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
+def test_case_with_a_new_process_for_every_run(file: Path, clickhouse: ClickHouse, tenant: str) -> None:
+    """Nothing that matters is kept in memory."""
+    clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
+
+    class Forgetful(KpiJobs):
+        def run_once(self):  # type: ignore[no-untyped-def]
+            return KpiJobs(clickhouse, clock, load_catalogue(), [tenant]).run_once()
+
+    assert play(file, clickhouse, tenant, clock, Forgetful(clickhouse, clock, load_catalogue(), [tenant])) > 4
