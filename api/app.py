@@ -58,7 +58,7 @@ def create_app(services: Services) -> FastAPI:
         identify=_identify,
     )
     app.add_middleware(AccessGuard, authenticator=services.authenticator)
-    app.add_middleware(RequestTiming, metrics=services.own, tracing=services.tracing)  # type: ignore[arg-type]
+    app.add_middleware(RequestTiming, metrics=services.own, tracing=services.tracing)
     return app
 
 

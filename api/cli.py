@@ -23,9 +23,10 @@ cli_ops.register(app)
 
 
 @app.callback()
-def _root() -> None:
+def _root(context: typer.Context) -> None:
     settings = load_settings()
-    configure_logging(settings.log_format, settings.log_level)
+    quiet = settings.log_level == "INFO" and context.invoked_subcommand not in ("serve", "demo")
+    configure_logging(settings.log_format, "WARNING" if quiet else settings.log_level)
 
 
 @app.command()
@@ -47,11 +48,12 @@ def demo(
     days: Annotated[int, typer.Option(min=1, max=60, help="How many days to back-fill.")] = 14,
     seed: Annotated[int, typer.Option(help="The same seed makes the same retailer.")] = 7,
     live: Annotated[bool, typer.Option(help="Go on in real time after the back-fill.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier demo left in the directory.")] = False,
 ) -> None:
     """Run the service with a simulated retailer pushing to it: 14 days at once, then live."""
     from api.demo import run_demo
 
-    run_demo(load_settings(), days=days, seed=seed, live=live)
+    run_demo(load_settings(), days=days, seed=seed, live=live, fresh=fresh)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, cast
 
 import httpx
 import typer
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
     ):  # fmt: skip
         group = typer.Typer(help=text, no_args_is_help=True)
         for command, body in commands.items():
-            group.command(command)(body)
+            group.command(command)(cast(Callable[..., None], body))
         app.add_typer(group, name=name)
 
 
@@ -118,8 +119,12 @@ def audit_verify() -> None:
     """Walk the audit chain; exit 1 and name the first entry that does not fit."""
     with opened_state(load_settings()) as state:
         report = AuditChain(state, SystemClock()).verify()
-    typer.echo(report.describe())
-    if not report.intact:
+    for broken in report.broken:
+        typer.echo(str(broken))
+    for head in report.heads:
+        typer.echo(f"{head.tenant}: {head.sequence} entries, head {head.hash}")
+    typer.echo(f"{report.entries} entries, {'the chain holds' if report.ok else 'THE CHAIN IS BROKEN'}")
+    if not report.ok:
         raise typer.Exit(1)
 
 
@@ -139,7 +144,7 @@ def kpi_list(url: Running = HERE, token: Token = "") -> None:
 def alerts_list(url: Running = HERE, token: Token = "") -> None:
     """Alerts that are pending or firing."""
     rows: list[list[object]] = [
-        [one["state"], one["severity"], one["rule"], one["summary"], one["since"]]
+        [one["state"], one["severity"], one["name"], one["annotations"].get("summary", ""), one["since"]]
         for one in ask(url, token, "/api/v1/alerts")["alerts"]
     ]
     _show("alerts", ["state", "severity", "rule", "what", "since"], rows)

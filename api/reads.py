@@ -147,7 +147,9 @@ def _tile(definition: KpiDefinition, readings: tuple[KpiReading, ...]) -> KpiTil
 
 def _alert(view: AlertView) -> AlertTile:
     subject = ", ".join(f"{value}" for _, value in sorted(view.labels.items()))
-    return AlertTile(view.rule, view.title, view.severity, view.state, subject, view.summary, view.since)
+    return AlertTile(
+        view.rule, view.name, view.severity, view.state, subject, view.annotations.get("summary", ""), view.since
+    )
 
 
 def _state(status: TargetStatus) -> TargetState:
