@@ -208,7 +208,7 @@ def plan_incidents(start: int, end: int, items: Sequence[Item], orders_per_day: 
 
 
 def _slow_start(end: int, squeeze: float) -> int:
-    """Six hours before the end, and up to fourteen when they hold a night: about a quarter of a day's orders get stuck."""
+    """Six hours before the end, up to fourteen when they hold a night: a quarter of a day's orders pass by."""
     hours = 6
     while hours < 14 and mean_demand(end - hours * HOUR, end) * hours / 24 < 0.25:
         hours += 1
