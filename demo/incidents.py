@@ -100,6 +100,7 @@ MISSETTLED_PROMOTION_ID = "PROMO-2007"
 CARRIER_WEBHOOK = "carrier.tracking"
 BROKEN_VERSION, FIXED_VERSION = "2.4.0", "2.4.1"
 SETTLED_SHARE = 0.55
+LINES_PER_ORDER = 1.75
 
 
 def plan_incidents(start: int, end: int, items: Sequence[Item], orders_per_day: float) -> tuple[Incident, ...]:
@@ -110,8 +111,8 @@ def plan_incidents(start: int, end: int, items: Sequence[Item], orders_per_day: 
     def before(days_before_end: float) -> int:
         return end - int(days_before_end * squeeze * DAY)
 
-    slow_start = end - int(6 * HOUR * recent)
-    arrivals = orders_per_day * 1.75 * mean_demand(slow_start, end) / (DAY / SECOND)
+    slow_start = _slow_start(end, recent)
+    arrivals = orders_per_day * LINES_PER_ORDER * mean_demand(slow_start, end) / (DAY / SECOND)
     oversell = before(6.2) // DAY * DAY + 9 * HOUR
     oversell = oversell if start < oversell < end - 12 * HOUR else before(6.2)
     promoted = tuple(item.sku for item in items if item.supplier == SHORT_SPONSOR_ID)[:3]
@@ -204,6 +205,14 @@ def plan_incidents(start: int, end: int, items: Sequence[Item], orders_per_day: 
             numbers={"settled_share": SETTLED_SHARE, "squeeze": squeeze},
         ),
     )
+
+
+def _slow_start(end: int, squeeze: float) -> int:
+    """Six hours before the end, up to fourteen when they hold a night: a quarter of a day's orders pass by."""
+    hours = 6
+    while hours < 14 and mean_demand(end - hours * HOUR, end) * hours / 24 < 0.25:
+        hours += 1
+    return end - int(hours * HOUR * squeeze)
 
 
 def truth(incidents: Sequence[Incident], impacts: dict[str, Impact], start: int, end: int, seed: int) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Retailer:
         self.stock_updates = self._queue("kafka", "stock.updates", WAREHOUSE, WEB_SHOP, self._stock_consumers)
         self.invoices = self._queue("rabbitmq", "invoice.postings", ORDERS, ERP, lambda _: 2)
         self.prices = self._queue("kafka", "price.updates", PROMOTIONS, WEB_SHOP, lambda _: 1)
-        self.pick_tasks = self._desk("pick.tasks", WAREHOUSE, during(6, 22, 4, 1))
+        self.pick_tasks = self._desk("pick.tasks", WAREHOUSE, during(6, 23, 4, 2))
         self.refund_desk = _RefundDesk(self)
         self.refund_approvals = self._desk("refund.approvals", RETURNS, self.refund_desk)
         self.purchase_approvals = self._desk("purchase.approvals", ERP, during(7, 19, 1, 0))
