@@ -37,7 +37,7 @@ reasons = st.sampled_from(["customer", "no-stock"])
 @st.composite
 def order_lines(draw: st.DrawFn) -> list[Event]:
     """The events of some order lines, each with a number of its own."""
-    events = []
+    events: list[Event] = []
     for order in range(draw(st.integers(1, 4))):
         for line in range(draw(st.integers(1, 3))):
             case, attributes = f"O{order}", {"retail.order.line.id": f"L{line}"}
