@@ -118,8 +118,8 @@ def series(
             "dimension": dimension,
             "dimension_value": dimension_value,
             "grain": _grain(grain),
-            "start": sql_second(min(max(start, FIRST), LAST)),
-            "end": sql_second(min(max(end, FIRST), LAST)),
+            "start": _second(start),
+            "end": _second(end),
         },
     )
     return [_value(definition, row) for row in found.dicts()]
@@ -151,6 +151,10 @@ def _measure(definition: KpiDefinition, value: float) -> str:
     if definition.unit == "seconds":
         return f"{value:g} s ({timedelta(seconds=value)})"
     return f"{value:g}"
+
+
+def _second(at: datetime) -> str:
+    return min(max(sql_second(at), sql_second(FIRST)), sql_second(LAST))
 
 
 def _grain(grain: str) -> Grain:

@@ -1,5 +1,5 @@
 -- Refund turnaround of the refunds issued in the given buckets, and the returns open at the end of each.
--- An event is taken once per event id, the last received wording of it. The open ones are a running sum over all of
+-- An event counts once per event id, in the last received wording (so FINAL is not needed). The open ones are a running sum over all of
 -- the stream's returns, so a bucket exists wherever a return was received or ended.
 WITH
     cases AS
@@ -14,13 +14,17 @@ WITH
             minIf(Timestamp, EventName != 'retail.return.received') AS EndedTime
         FROM
         (
-            SELECT CaseId, EventId, EventName, Timestamp
-            FROM process_events FINAL
+            SELECT
+                CaseId,
+                EventId,
+                argMax((e.EventName, e.Timestamp), (e.ReceivedAt, e.Timestamp, e.Seq)) AS Said,
+                Said.1 AS EventName,
+                Said.2 AS Timestamp
+            FROM process_events AS e
             WHERE TenantId = {tenant:String}
                 AND Stream = 'return-to-resolution'
-                AND EventName IN ('retail.return.received', 'retail.refund.issued', 'retail.return.closed')
-            ORDER BY ReceivedAt DESC, Timestamp DESC, Seq DESC
-            LIMIT 1 BY CaseId, EventId
+                AND e.EventName IN ('retail.return.received', 'retail.refund.issued', 'retail.return.closed')
+            GROUP BY CaseId, EventId
         )
         GROUP BY CaseId
     ),

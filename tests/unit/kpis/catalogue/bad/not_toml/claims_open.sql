@@ -1,0 +1,1 @@
+SELECT 1 -- {tenant:String} {grain:String} {tz:String} {buckets:Array(DateTime('UTC'))}
