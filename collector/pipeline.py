@@ -73,6 +73,7 @@ class Collector:
             self.metrics,
             clock,
             age_s=settings.wal_segment_age_ms / 1000,
+            workers=settings.writers,
         )
         self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="otlp-decode")
         self._http: HttpServer | None = None

@@ -1,6 +1,7 @@
-"""The writer: sealed segments in order; one insert for each signal and tenant, then the ledger, then the file goes.
+"""The writer: for every sealed segment one insert for each signal and tenant, then the ledger, then the file goes.
 
-A segment's id is the deduplication token, so repeating any step after a crash changes nothing. An engine that cannot be
+Several workers store a segment each, oldest first, and may finish in any order. A segment's id is the deduplication
+token, so repeating any step after a crash changes nothing, whatever became of its neighbours. An engine that cannot be
 reached is asked again for ever, with growing pauses: the log grows meanwhile, not the memory. A segment that the engine
 refuses for what is *in* it is split until the refused frames are alone; those go to quarantine, the others are stored.
 The writer does not promise that the engine's own data is synced to disk when a segment's file goes.
@@ -43,7 +44,7 @@ class _Job:
 
 
 class SegmentWriter:
-    """One thread that follows the log."""
+    """Threads that follow the log. All state of a segment is in its job, on its worker's stack."""
 
     def __init__(
         self,
@@ -55,42 +56,47 @@ class SegmentWriter:
         clock: Clock,
         *,
         age_s: float,
+        workers: int = 1,
         chance: random.Random | None = None,
     ) -> None:
         self._log, self._ledger, self._engine = log, ledger, engine
         self._quarantine, self._metrics, self._clock = quarantine, metrics, clock
         self._age_s, self._chance = age_s, chance or random.Random()
         self._halt, self._drain = threading.Event(), threading.Event()
-        self._settled = threading.Condition()
-        self._settled_up_to = 0
-        self._thread = threading.Thread(target=self._run, name="segment-writer", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"segment-writer-{number}", daemon=True)
+            for number in range(workers)
+        ]
 
     def start(self) -> None:
         """Begins with the oldest segment."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def flush(self, timeout: float) -> bool:
         """Seals, and waits until everything acknowledged before the call is settled; False if that took too long."""
-        wanted, deadline = self._log.seal(), self._clock.monotonic() + timeout
-        with self._settled:
-            return self._settled.wait_for(
-                lambda: self._settled_up_to >= wanted or self._clock.monotonic() > deadline, timeout
-            ) and (self._settled_up_to >= wanted)
+        return self._log.wait_removed(self._log.seal(), timeout)
 
     def stop(self, deadline_s: float) -> bool:
         """Drains the (closed) log and ends; False when segments were left for the next start."""
         self._drain.set()
         self._log.wake()
-        self._thread.join(deadline_s)
+        self._join(deadline_s)
         self._halt.set()
-        self._thread.join(5.0)
+        self._join(5.0)
         return not self._log.sealed_count
 
-    # --- the thread ---
+    def _join(self, seconds: float) -> None:
+        """Waits for all workers, together not longer than this."""
+        deadline = self._clock.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+
+    # --- a worker ---
 
     def _run(self) -> None:
         while not self._halt.is_set():
-            sealed = self._log.next_sealed(self._pause())
+            sealed = self._log.take(self._pause())
             try:
                 if sealed is not None:
                     self._store(sealed)
@@ -103,6 +109,8 @@ class SegmentWriter:
             except Exception:  # the rim of the thread: nothing is lost, the segment is tried again
                 _log.exception("the writer failed", segment=sealed.segment if sealed else None)
                 self._halt.wait(LONGEST_PAUSE_S)
+                if sealed is not None:
+                    self._log.give_back(sealed)
 
     def _pause(self) -> float:
         """How long to wait for a sealed segment before the active one is old enough."""
@@ -123,9 +131,6 @@ class SegmentWriter:
             for key, outcome in outcomes.items():
                 self._metrics.stored.labels(key.signal).inc(outcome.stored)
         self._retried(lambda: self._log.remove(sealed.segment))
-        with self._settled:
-            self._settled_up_to = sealed.segment
-            self._settled.notify_all()
 
     def _store_group(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
         problem = self._insert(job, signal, tenant, frames, "")

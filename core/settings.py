@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     wal_segment_bytes: int = Field(
         16 * MIB, ge=4096, description="A segment is sealed when it has grown to this many bytes."
     )
+    writer_threads: int = Field(
+        0, ge=0, le=64, description="Segments stored at once; 0 means one for each processor, four at most."
+    )
     wal_segment_age_ms: int = Field(
         250, ge=1, description="A segment is sealed when its first frame is this old, in milliseconds."
     )
@@ -130,6 +133,11 @@ class Settings(BaseSettings):
     def state_url(self) -> str:
         """The URL of the state database, with the default filled in."""
         return self.state_dsn or f"sqlite:///{self.data_dir.absolute() / 'state.db'}"
+
+    @property
+    def writers(self) -> int:
+        """How many segments are stored at once, with the default filled in."""
+        return self.writer_threads or min(4, os.cpu_count() or 1)
 
     @property
     def wal_dir(self) -> Path:

@@ -96,7 +96,8 @@ class SegmentLog:
         self._segment_bytes, self._max_bytes = segment_bytes, max_bytes
         self._queue: list[_Waiting] = []
         self._queued_bytes, self._closed, self._seal_asked = 0, False, False
-        self._sealed: deque[Sealed] = deque()
+        self._sealed: dict[int, Sealed] = {}  # by id, which rises
+        self._untaken: deque[int] = deque()  # the ids of those that nobody stores
         self._sizes: dict[int, int] = {}  # bytes on disk by segment
         self._active: _Active | None = None
         self._lock = threading.Lock()
@@ -109,7 +110,8 @@ class SegmentLog:
             self._events.found(found)
             if found.content.frames or found.content.bad:
                 segment, end = found.content.segment, found.content.end
-                self._sealed.append(Sealed(segment, found.path, end, replayed=True))
+                self._sealed[segment] = Sealed(segment, found.path, end, replayed=True)
+                self._untaken.append(segment)
                 self._sizes[segment] = end
         self._ids = SegmentIds(folder, self._files, max(floor, highest + 1))
         self._salt = os.urandom(SALT_BYTES)
@@ -147,14 +149,14 @@ class SegmentLog:
         """Like `submit`, but returns when the frames are on disk. Raises Unavailable when they could not be written."""
         return self.submit(frames).result()
 
-    # --- for the one who stores ---
+    # --- for those who store ---
 
     def seal(self) -> int:
         """Seals what has been acknowledged and returns an id; all of it is in segments up to that id."""
         with self._lock:
             active = self._active
             if active is None or active.first_frame_at is None:
-                return self._sealed[-1].segment if self._sealed else 0
+                return max(self._sealed, default=0)
             while self._active is active and self._thread.is_alive():
                 self._seal_asked = True
                 self._work.notify()
@@ -167,15 +169,27 @@ class SegmentLog:
         first = active.first_frame_at if active else None
         return None if first is None else self._clock.monotonic() - first
 
-    def next_sealed(self, timeout: float) -> Sealed | None:
-        """The oldest sealed segment, which stays the oldest until it is removed.
+    def take(self, timeout: float) -> Sealed | None:
+        """The oldest sealed segment that nobody has; it is the caller's until he removes it or gives it back.
 
         None when there is none after `timeout` seconds, or earlier when something has changed.
         """
         with self._lock:
-            if not self._sealed:
+            if not self._untaken:
                 self._progress.wait(timeout)
-            return self._sealed[0] if self._sealed else None
+            return self._sealed[self._untaken.popleft()] if self._untaken else None
+
+    def give_back(self, sealed: Sealed) -> None:
+        """Lets a segment that was not stored be taken again, before the others."""
+        with self._lock:
+            if sealed.segment in self._sealed:
+                self._untaken.appendleft(sealed.segment)
+                self._progress.notify_all()
+
+    def wait_removed(self, segment: int, timeout: float) -> bool:
+        """Waits until every sealed segment up to this id is removed; False if that took too long."""
+        with self._lock:
+            return self._progress.wait_for(lambda: min(self._sealed, default=segment + 1) > segment, timeout)
 
     def request_seal(self) -> None:
         """Asks for the active segment to be sealed, without waiting."""
@@ -184,17 +198,17 @@ class SegmentLog:
             self._work.notify()
 
     def wake(self) -> None:
-        """Wakes whoever waits in `next_sealed`."""
+        """Wakes whoever waits in `take`."""
         with self._lock:
             self._progress.notify_all()
 
     def remove(self, segment: int) -> None:
         """Removes a settled segment. Raises OSError."""
         with self._lock:
-            sealed = next(one for one in self._sealed if one.segment == segment)
+            sealed = self._sealed[segment]
         self._files.remove(sealed.path)
         with self._lock:
-            self._sealed.remove(sealed)
+            del self._sealed[segment]
             self._sizes.pop(segment, None)
             self._progress.notify_all()
 
@@ -206,7 +220,7 @@ class SegmentLog:
 
     @property
     def sealed_count(self) -> int:
-        """How many sealed segments wait to be stored."""
+        """How many sealed segments are not removed yet."""
         return len(self._sealed)
 
     def close(self) -> None:
@@ -317,7 +331,8 @@ class SegmentLog:
             self._files.close(active.descriptor)
         with self._lock:
             self._active = None
-            self._sealed.append(Sealed(active.segment, active.path, active.length))
+            self._sealed[active.segment] = Sealed(active.segment, active.path, active.length)
+            self._untaken.append(active.segment)
             self._progress.notify_all()
         if reopen:
             try:

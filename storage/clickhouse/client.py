@@ -1,7 +1,7 @@
 """One store client for the embedded engine and for a server, chosen by DSN.
 
 The embedded engine has one owner process, one path and synchronous calls; a handle serves one call at a time, so a
-small pool of handles stands behind this class, one of them kept for inserts. It promises no transactions: what must
+small pool of handles stands behind this class, some of them kept for inserts. It promises no transactions: what must
 be atomic is one insert.
 """
 
@@ -44,7 +44,9 @@ INSERT_SETTINGS: dict[str, Any] = {
     "materialized_views_ignore_errors": 0,
     "parallel_view_processing": 0,
     "max_insert_threads": 1,
+    "materialize_skip_indexes_on_insert": 0,
 }
+"""The last: an index is built at a part's first merge; until then a part is as small as a segment, and read whole."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class QueryResult:
 class ClickHouse:
     """Thread-safe access to one database. Raises core.errors.StorageError and its kin, never a foreign error."""
 
-    def __init__(self, dsn: str, database: str, *, threads: int = 2) -> None:
+    def __init__(self, dsn: str, database: str, *, threads: int = 2, inserts: int = 2) -> None:
+        """`threads`: of one query; `inserts`: how many may be under way at once."""
         self.database, self.embedded = database, dsn.startswith("chdb:")
         self._dsn, self._threads = dsn, threads
         self._schemas = self._schema_settings()
@@ -87,7 +90,8 @@ class ClickHouse:
             self.version = str(first.server_version)
             first.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
             first.close()
-            self._inserts.put(self._open(database))
+            for _ in range(inserts):
+                self._inserts.put(self._open(database))
             for _ in range(QUERY_HANDLES):
                 self._queries.put(self._open(database))
 
@@ -185,4 +189,9 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
     """Opens the store that the settings name; raises StoreUnavailable when it cannot be reached."""
     if settings.embedded:
         (settings.data_dir.absolute() / "clickhouse").parent.mkdir(parents=True, exist_ok=True)
-    return ClickHouse(settings.clickhouse_url, settings.clickhouse_database, threads=settings.clickhouse_threads)
+    return ClickHouse(
+        settings.clickhouse_url,
+        settings.clickhouse_database,
+        threads=settings.clickhouse_threads,
+        inserts=settings.writers + 1,  # one for rows that are no telemetry
+    )

@@ -17,9 +17,9 @@ from storage.clickhouse.decode import (
 from storage.migrations.common import (
     CASE_COLUMNS,
     CASE_VALUES,
-    DEDUPLICATION,
     SEGMENT_COLUMNS,
     SEGMENT_VALUES,
+    TELEMETRY,
     ZSTD,
     partition,
 )
@@ -104,12 +104,11 @@ MIGRATION = Migration(
                 "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
                 "idx_case_id CaseId TYPE bloom_filter(0.01) GRANULARITY 1",
                 "idx_segment SegmentId TYPE minmax GRANULARITY 1",
-                "idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1",
                 "idx_span_attr_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1",
                 "idx_span_attr_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1",
                 "idx_duration Duration TYPE minmax GRANULARITY 1",
             ),
-            settings=DEDUPLICATION,
+            settings=TELEMETRY,
         ),
         CreateTable(
             "otel_traces_trace_id_ts",
@@ -122,7 +121,7 @@ MIGRATION = Migration(
             "MergeTree",
             order_by="(TenantId, TraceId, Start)",
             partition_by="toYYYYMM(Start)",
-            settings=DEDUPLICATION,
+            settings=TELEMETRY,
         ),
         CreateView(
             "otel_traces_trace_id_ts_mv",

@@ -13,6 +13,7 @@ from storage.migrations.common import (
     DEDUPLICATION,
     SEGMENT_COLUMNS,
     SEGMENT_VALUES,
+    TELEMETRY,
     ZSTD,
     partition,
 )
@@ -144,7 +145,7 @@ MIGRATION = Migration(
                 "idx_log_attr_value mapValues(LogAttributes) TYPE bloom_filter(0.01) GRANULARITY 1",
                 "idx_body Body TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 8",
             ),
-            settings=DEDUPLICATION,
+            settings=TELEMETRY,
         ),
         CreateTable(
             "process_events",
@@ -164,7 +165,7 @@ MIGRATION = Migration(
             INDEX_COLUMNS,
             "AggregatingMergeTree",
             order_by="(TenantId, Stream, CaseId, TraceId)",
-            settings=DEDUPLICATION,
+            settings=TELEMETRY,
         ),
         CreateView("process_events_mv", "process_events", EVENTS),
         CreateView("case_index_logs_mv", "case_index", case_index("otel_logs")),

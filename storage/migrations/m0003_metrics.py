@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.clickhouse.decode import MAP, METRICS_IN, hexes, mapping, mappings, moment, moments, unnested
-from storage.migrations.common import DEDUPLICATION, SEGMENT_COLUMNS, SEGMENT_VALUES, ZSTD, partition
+from storage.migrations.common import SEGMENT_COLUMNS, SEGMENT_VALUES, TELEMETRY, ZSTD, partition
 from storage.migrations.operations import CreateRawTable, CreateTable, CreateView, Migration
 
 SHARED_COLUMNS = {
@@ -134,7 +134,7 @@ def table(kind: str) -> CreateTable:
             "idx_segment SegmentId TYPE minmax GRANULARITY 1",
             "idx_attr_value mapValues(Attributes) TYPE bloom_filter(0.01) GRANULARITY 1",
         ),
-        settings=DEDUPLICATION,
+        settings=TELEMETRY,
     )
 
 

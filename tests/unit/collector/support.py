@@ -99,13 +99,15 @@ class FakeEngine:
     """A store in memory that fails where it is told to; stands in for nothing but faults."""
 
     def __init__(self, fail: Callable[[int, Signal, bytes, SegmentMeta], Exception | None] = lambda *_: None) -> None:
-        self._fail, self.calls = fail, 0
+        self._fail, self.calls, self._lock = fail, 0, threading.Lock()
         self.inserted: dict[str, bytes] = {}  # by token
         self.count: Callable[[Signal, str, int], int] = lambda *_: 0
 
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
-        self.calls += 1
-        problem = self._fail(self.calls, signal, payload, meta)
+        with self._lock:
+            self.calls += 1
+            call = self.calls
+        problem = self._fail(call, signal, payload, meta)
         if problem is not None:
             raise problem
         token = meta.token(signal)

@@ -86,23 +86,26 @@ def test_ids_stay_unique_over_many_segments(tmp_path: Path, clock: ManualClock) 
 
 
 def test_age_and_sealing(tmp_path: Path, clock: ManualClock) -> None:
-    """The age counts from the first frame; a sealed segment stands first in line until it is removed."""
+    """The age counts from the first frame; a sealed segment is handed out once, again only if given back."""
     log = open_log(tmp_path, clock)
     assert log.age() is None
-    assert log.next_sealed(0.01) is None
+    assert log.take(0.01) is None
     position = log.append([frame()])
     clock.advance(3)
     assert log.age() == 3
     assert log.seal() == position.segment
-    sealed = log.next_sealed(1)
+    sealed = log.take(1)
     assert sealed is not None
     assert (sealed.segment, sealed.path.name) == (position.segment, file_name(position.segment))
-    assert log.next_sealed(0) == sealed
+    assert log.take(0) is None
+    log.give_back(sealed)
+    assert log.take(0) == sealed
     before = log.bytes_on_disk
     log.remove(sealed.segment)
+    log.give_back(sealed)  # too late: it is gone
     assert not sealed.path.exists()
     assert log.bytes_on_disk < before
-    assert log.next_sealed(0.01) is None
+    assert log.take(0.01) is None
     assert log.age() is None
     log.close()
 
@@ -116,7 +119,7 @@ def test_a_full_log_refuses_until_there_is_room(tmp_path: Path, clock: ManualClo
         kept.append(frame(number))
     with pytest.raises(Unavailable, match="of at most 600 bytes"):
         log.append([Frame(kept[0].signal, "shop", 1, 1, bytes(500))])
-    sealed = log.next_sealed(1)
+    sealed = log.take(1)
     assert sealed is not None
     assert len(read_segment(sealed.path, sealed.segment).frames) == 2
     log.remove(sealed.segment)
@@ -134,11 +137,50 @@ def test_what_was_there_before_comes_first(tmp_path: Path, clock: ManualClock) -
     log.append([frame(3)])
     log.seal()
     found = list[tuple[bool, Sequence[Frame]]]()
-    while (sealed := log.next_sealed(0)) is not None:
+    while (sealed := log.take(0)) is not None:
         found.append((sealed.replayed, read_segment(sealed.path, sealed.segment, sealed.length).frames))
         log.remove(sealed.segment)
     log.close()
     assert found == [(True, (frame(1),)), (True, (frame(2),)), (False, (frame(3),))]
+
+
+def test_each_segment_goes_to_one_taker(tmp_path: Path, clock: ManualClock) -> None:
+    """However many ask at once: every segment is taken, none by two."""
+    log = open_log(tmp_path, clock)
+    for number in range(20):
+        log.append([frame(number)])
+        log.seal()
+    taken, lock = list[int](), threading.Lock()
+
+    def worker() -> None:
+        while (sealed := log.take(0)) is not None:
+            with lock:
+                taken.append(sealed.segment)
+
+    threads = [threading.Thread(target=worker) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert len(taken) == 20
+    assert len(set(taken)) == 20
+
+
+def test_waiting_is_for_every_segment_up_to_the_wanted_one(tmp_path: Path, clock: ManualClock) -> None:
+    """Segments are removed in any order; a younger one that is gone says nothing of the older."""
+    log = open_log(tmp_path, clock)
+    segments = list[int]()
+    for number in range(3):
+        segments.append(log.append([frame(number)]).segment)
+        log.seal()
+    assert not log.wait_removed(segments[1], 0)
+    log.remove(segments[1])
+    assert not log.wait_removed(segments[1], 0)
+    log.remove(segments[0])
+    assert log.wait_removed(segments[1], 0)
+    assert not log.wait_removed(segments[2], 0)
+    log.close()
 
 
 def test_a_closed_log_refuses(tmp_path: Path, clock: ManualClock) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from collector.ledger import Ledger, LedgerEntry
@@ -16,15 +20,15 @@ from collector.self_metrics import CollectorMetrics
 from collector.wal import Frame, LogEvents, SegmentLog
 from collector.wal.replay import segment_files
 from collector.writer import SegmentWriter
-from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock
-from storage import SegmentMeta, Signal, StateDb
+from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock, load_settings
+from storage import SegmentMeta, Signal, StateDb, migrate_state, open_state
 from tests.unit.collector.support import FakeEngine, eventually, frame
 
 
 class Stage:
     """A log, a ledger and a writer on a folder; `crash` leaves everything as a kill would."""
 
-    def __init__(self, folder: Path, state: StateDb, engine: FakeEngine) -> None:
+    def __init__(self, folder: Path, state: StateDb, engine: FakeEngine, workers: int = 2) -> None:
         clock = SystemClock()
         self.folder, self.registry, self.ledger = folder, CollectorRegistry(), Ledger(state, clock)
         quarantine = Quarantine(folder / "quarantine", clock)
@@ -34,7 +38,15 @@ class Stage:
         )
         metrics = CollectorMetrics(self.registry)
         self.writer = SegmentWriter(
-            self.log, self.ledger, engine, quarantine, metrics, clock, age_s=0.02, chance=random.Random(1)
+            self.log,
+            self.ledger,
+            engine,
+            quarantine,
+            metrics,
+            clock,
+            age_s=0.02,
+            workers=workers,
+            chance=random.Random(1),
         )
 
     def start(self) -> Stage:
@@ -206,33 +218,144 @@ def moments() -> Iterator[tuple[str, int]]:
             yield step, number
 
 
+def test_segments_are_stored_side_by_side(folder: Path, state: StateDb) -> None:
+    """Two inserts at once; a flush waits for the slow one, although a younger segment is through."""
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def fail(_call: int, _signal: Signal, payload: bytes, _meta: SegmentMeta) -> None:
+        inside.release()
+        if payload == frame(1).payload:
+            assert gate.wait(20)
+
+    engine = FakeEngine(fail)
+    stage = Stage(folder, state, engine)
+    for number in (1, 2, 3):
+        stage.log.append([frame(number)])
+        stage.log.seal()
+    stage.start()
+    assert all(inside.acquire(timeout=20) for _ in range(3))
+    eventually(lambda: stage.ledger.totals()["traces"] == LedgerEntry(stored=4, pending=2))
+    assert not stage.writer.flush(0.05)
+    gate.set()
+    assert stage.writer.flush(20)
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=6)
+    assert stage.stop()
+
+
+def test_a_stop_waits_for_all_that_is_under_way(folder: Path, state: StateDb) -> None:
+    """Not only for the worker that has nothing to do any more."""
+    gate = threading.Event()
+    stage = Stage(folder, state, FakeEngine(lambda *_: None if gate.wait(20) else StoreUnavailable("late")))
+    stage.log.append([frame()])
+    stage.log.seal()
+    stage.start()
+    stopped = list[bool]()
+    stopper = threading.Thread(target=lambda: stopped.append(stage.stop(20)))
+    stopper.start()
+    eventually(lambda: sum(thread.name.startswith("segment-writer") for thread in threading.enumerate()) == 1)
+    assert not stopped
+    gate.set()
+    stopper.join(20)
+    assert stopped == [True]
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=2)
+
+
+def test_a_failure_nobody_foresaw_gives_the_segment_back(
+    folder: Path, state: StateDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its neighbours are stored meanwhile, then it is tried again."""
+    monkeypatch.setattr("collector.writer.LONGEST_PAUSE_S", 0.05)
+    engine = FakeEngine(lambda call, *_: ZeroDivisionError("a bug") if call <= 2 else None)
+    stage = Stage(folder, state, engine)
+    for number in range(4):
+        stage.log.append([frame(number)])
+        stage.log.seal()
+    stage.start()
+    assert stage.writer.flush(20)
+    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=8)
+    assert len(engine.inserted) == 4
+    assert stage.stop()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    segments=st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=4), min_size=1, max_size=5),
+    away=st.sets(st.integers(1, 12), max_size=4),
+    bad=st.sets(st.integers(0, 19), max_size=3),
+    workers=st.integers(1, 3),
+)
+def test_nothing_is_lost_or_doubled_whatever_fails(
+    segments: list[list[int]], away: set[int], bad: set[int], workers: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any n-th inserts find the engine away, any frames are refused: each frame is stored once or kept once."""
+    base = tmp_path_factory.mktemp("any")
+    state = open_state(load_settings(data_dir=base))
+    migrate_state(state)
+    numbers = itertools.count()
+    made = [[frame(next(numbers) + 1_000, items=items) for items in one] for one in segments]
+    frames = [one for segment in made for one in segment]
+    refused = [one for index, one in enumerate(frames) if index in bad]
+
+    def fail(call: int, _signal: Signal, payload: bytes, _meta: SegmentMeta) -> Exception | None:
+        if call in away:
+            return StoreUnavailable("away")
+        return QueryRejected("bad content") if any(one.payload in payload for one in refused) else None
+
+    engine = FakeEngine(fail)
+    engine.count = lambda _signal, _tenant, segment: sum(
+        one.items
+        for one in frames
+        if any(token.split("-")[0] == str(segment) and one.payload in given for token, given in engine.inserted.items())
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.writer.FIRST_PAUSE_S", 0.001)
+        stage = Stage(base / "wal", state, engine, workers)
+        for segment in made:
+            stage.log.append(segment)
+            stage.log.seal()
+        stage.start()
+        assert stage.writer.flush(30)
+    lost = sum(one.items for one in refused)
+    assert stage.ledger.totals()["traces"] == LedgerEntry(sum(one.items for one in frames) - lost, lost)
+    joined = b"".join(engine.inserted.values())
+    assert [joined.count(one.payload) for one in frames] == [one not in refused for one in frames]
+    assert stage.kept() == sorted(one.payload for one in refused)
+    assert stage.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
+    assert stage.stop()
+    assert segment_files(base / "wal") == []
+    state.close()
+
+
 class Killed(Exception):
     """Stands for SIGKILL: nothing after it is run."""
 
 
 @pytest.mark.parametrize(("step", "number"), list(moments()))
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_step(
-    step: str, number: int, after: bool, folder: Path, state: StateDb, clock: ManualClock
+    step: str, number: int, after: bool, workers: int, folder: Path, state: StateDb, clock: ManualClock
 ) -> None:
     """Before or after any effect: the next start stores what is missing, and nothing twice."""
     engine = FakeEngine()
     engine.count = lambda *_: 3
-    stage = Stage(folder, state, engine)
+    stage = Stage(folder, state, engine, workers)
     for index in range(3):
         stage.log.append([frame(index, items=3)])
         stage.log.seal()
     owner, name = {"insert": (engine, "insert"), "settle": (stage.ledger, "settle"), "remove": (stage.log, "remove")}[
         step
     ]
-    original, calls = getattr(owner, name), [0]
+    original, calls, lock = getattr(owner, name), [0], threading.Lock()
 
     def dying(*arguments: object) -> object:
-        calls[0] += 1
-        if calls[0] < number:
-            return original(*arguments)
-        if calls[0] == number and after:
+        with lock:  # a worker that comes later dies there, too
+            calls[0] += 1
+            call = calls[0]
+        if call < number or (call == number and after):
             original(*arguments)
+        if call < number:
+            return None
         raise Killed
 
     setattr(owner, name, dying)
