@@ -44,6 +44,7 @@ INSERT_SETTINGS: dict[str, Any] = {
     "materialized_views_ignore_errors": 0,
     "parallel_view_processing": 0,
     "max_insert_threads": 1,
+    "optimize_on_insert": 1,
     "materialize_skip_indexes_on_insert": 0,
 }
 """The last: an index is built at a part's first merge; until then a part is as small as a segment, and read whole."""
