@@ -14,6 +14,48 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $(STAMP)
 
+.PHONY: demo
+demo: setup ## a simulated retailer, 14 days at once and then live, on http://127.0.0.1:8080/
+	OPSINTEL_DATA_DIR=$${OPSINTEL_DATA_DIR:-data/demo} $(BIN)/opsintel demo --fresh
+
+.PHONY: test
+test: setup chromium lint ## everything a change must pass; under 15 minutes on two cores
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## style, types and the import order of the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The browser tests drive Debian's Chromium; without apt they are skipped and say how to install it.
+.PHONY: chromium
+chromium:
+	@if [ -n "$$OPSINTEL_CHROMIUM" ] || command -v chromium >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	else echo "NOTE: no Chromium; the browser tests will be skipped. Install it with: sudo apt-get install chromium"; fi
+
+.PHONY: bench
+bench: setup ## spans/s acknowledged and stored, CPU seconds per million spans
+	$(BIN)/python -m tests.bench.bench_ingest
+
+.PHONY: durability
+durability: setup ## the black-box kill test with 50 rounds; about 20 minutes
+	$(BIN)/python ../shared/acceptance/durability.py --opsintel $(abspath $(BIN)/opsintel) --rounds 50
+
+.PHONY: docs
+docs: setup ## the generated pages
+	$(BIN)/python -m metrics.docs_gen
+	$(BIN)/python -m kpis.documentation
+	$(BIN)/python -m api.settings_doc
+
 .PHONY: lock
-lock:
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
+lock: setup ## pins every dependency anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --no-header pyproject.toml -o requirements.lock
+
+.PHONY: help
+help:
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -6,16 +6,16 @@ FastAPI's dependencies do not reach.
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 import dashboards
 from api import problems
 from api.guard import AccessGuard
 from api.reads import ServiceActions, ServiceReads
 from api.routes import action, business, health, pages, telemetry
+from api.routes.access import viewer
 from api.services import Services
 from api.version import VERSION
-from core import Principal
 from metrics import RequestTiming
 
 OPEN_NOTICE = "Open to everybody on this machine: no API key exists. `opsintel token create` makes one."
@@ -54,14 +54,9 @@ def create_app(services: Services) -> FastAPI:
             f"{settings.otlp_bind_host}:{services.collector.grpc_port}",
             f"http://{settings.otlp_bind_host}:{services.collector.http_port}",
         ),
-        identify=_identify,
+        identify=viewer,
     )
     problems.install(app)  # after Dash, whose own handler would answer for every route
     app.add_middleware(AccessGuard, authenticator=services.authenticator)
     app.add_middleware(RequestTiming, metrics=services.own, tracing=services.tracing)
     return app
-
-
-def _identify(request: Request) -> Principal:
-    found: Principal = request.state.principal
-    return found

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from collector import Collector
-from collector.importers import HttpSink, build_mapping, import_file
+from collector.importers import HttpSink, build_mapping, import_file, log_sink
 from core import (
     DEFAULT_TENANT,
     Clock,
@@ -29,7 +29,6 @@ from core import (
     load_settings,
 )
 from kpis import process_streams, process_summary
-from storage import Signal
 
 FLUSH_S = 600.0
 Url = Annotated[str, typer.Option(help="A running service, such as http://127.0.0.1:8080; else its data directory.")]
@@ -73,7 +72,7 @@ def import_(
         report = import_file(file, wanted, sink, clock=clock, quarantine=quarantine, progress=progress)
     for line in report.lines():
         typer.echo(line)
-    if report.refused:
+    if report.refused or (report.rejected and not report.events):
         raise typer.Exit(1)
 
 
@@ -91,11 +90,7 @@ def _sink(
         collector = Collector(settings, clock, stores.ch, stores.state, CollectorRegistry())
         collector.start(None)
         try:
-
-            def append(payload: bytes, items: int) -> None:
-                collector.append(Signal.LOGS, tenant, payload, items)
-
-            yield append
+            yield log_sink(collector.append, tenant, clock=clock)
             if not collector.flush(FLUSH_S):
                 raise Unavailable(
                     f"the import is in the log, but not all of it was stored within {FLUSH_S:.0f} s",

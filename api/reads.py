@@ -16,6 +16,8 @@ from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_
 TREND = timedelta(days=14)
 QUEUES, LATENCY, WEBHOOKS = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 EDGES_SHOWN = 4
+SUBJECT = ("edge", "destination")
+"""The labels that name what an alert is about; the others say which rule and how bad."""
 
 
 class ServiceReads:
@@ -146,7 +148,7 @@ def _tile(definition: KpiDefinition, readings: tuple[KpiReading, ...]) -> KpiTil
 
 
 def _alert(view: AlertView) -> AlertTile:
-    subject = ", ".join(f"{value}" for _, value in sorted(view.labels.items()))
+    subject = ", ".join(view.labels[name] for name in SUBJECT if view.labels.get(name))
     return AlertTile(
         view.rule, view.name, view.severity, view.state, subject, view.annotations.get("summary", ""), view.since
     )

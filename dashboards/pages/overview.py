@@ -176,7 +176,8 @@ def register(
     )
     async def refresh(tick: int | None, now: int | None, acted: int) -> dict[str, Any]:
         fresh = ctx.triggered_id in ("refresh-now", "acted")
-        return render(await snapshots.take(principal().tenant, fresh=fresh), view())
+        snapshot = await snapshots.take(principal().tenant, fresh=fresh)
+        return await asyncio.to_thread(render, snapshot, view())
 
     @dash_app.callback(
         Output("control-outcome", "children"),

@@ -1,6 +1,7 @@
 -- Fill rate of the lines and orders placed in the given buckets, as all events received so far have it.
--- One pass: an event counts once per event id, in the last received wording (so FINAL is not needed); events become
--- lines, lines learn from their order whether it was cancelled, and the first line of an order speaks for the order.
+-- One pass: an event counts once per event id (without one: per time and content), in the last received wording, so
+-- FINAL is not needed. Events become lines, lines learn from their order whether it was cancelled, and the first line
+-- of an order speaks for the order.
 -- What is shipped is capped by what was ordered; the rest is closed by the line's own cancellations, then the order's.
 WITH
     events AS
@@ -8,6 +9,7 @@ WITH
         SELECT
             CaseId,
             EventId,
+            if(Attributes['retail.event.id'] = '', toUnixTimestamp64Nano(Timestamp), 0) AS UnnamedAt,
             argMax(
                 (EventName, Timestamp, Quantity, toFloat64(Amount), Attributes['retail.order.line.id'],
                     lowerUTF8(Attributes['retail.cancel.reason']) = 'customer'),
@@ -31,7 +33,7 @@ WITH
                     AND Timestamp >= {start:DateTime64(9, 'UTC')}
                     AND Timestamp < {end:DateTime64(9, 'UTC')}
             )
-        GROUP BY CaseId, EventId
+        GROUP BY CaseId, EventId, UnnamedAt
     ),
     facts AS
     (

@@ -1,6 +1,7 @@
 -- Refund turnaround of the refunds issued in the given buckets, and the returns open at the end of each.
--- An event counts once per event id, in the last received wording (so FINAL is not needed). The open ones are a running sum over all of
--- the stream's returns, so a bucket exists wherever a return was received or ended.
+-- An event counts once per event id (without one: per time and content), in the last received wording, so FINAL is not
+-- needed. The open ones are a running sum over all of the stream's returns, so a bucket exists wherever one was
+-- received or ended.
 WITH
     cases AS
     (
@@ -17,6 +18,7 @@ WITH
             SELECT
                 CaseId,
                 EventId,
+                if(Attributes['retail.event.id'] = '', toUnixTimestamp64Nano(e.Timestamp), 0) AS UnnamedAt,
                 argMax((e.EventName, e.Timestamp), (e.ReceivedAt, e.Timestamp, e.Seq)) AS Said,
                 Said.1 AS EventName,
                 Said.2 AS Timestamp
@@ -24,7 +26,7 @@ WITH
             WHERE TenantId = {tenant:String}
                 AND Stream = 'return-to-resolution'
                 AND e.EventName IN ('retail.return.received', 'retail.refund.issued', 'retail.return.closed')
-            GROUP BY CaseId, EventId
+            GROUP BY CaseId, EventId, UnnamedAt
         )
         GROUP BY CaseId
     ),

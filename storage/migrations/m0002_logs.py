@@ -88,7 +88,7 @@ EVENTS = """SELECT
   TenantId, Stream, CaseId, Timestamp,
   toUInt64OrZero(LogAttributes['retail.seq']) AS Seq,
   if(LogAttributes['retail.event.id'] != '', LogAttributes['retail.event.id'],
-    lower(hex(sipHash128(TraceId, SpanId, EventName, Body, ServiceName, LogAttributes)))) AS EventId,
+    lower(hex(sipHash128(Timestamp, TraceId, SpanId, EventName, Body, ServiceName, LogAttributes)))) AS EventId,
   if(Step != '', Step, EventName) AS Step,
   EventName,
   if(match(LogAttributes['retail.step.start'], '^[0-9]{1,19}$'),

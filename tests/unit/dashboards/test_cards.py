@@ -88,7 +88,7 @@ def test_buckets_that_are_not_settled_are_not_drawn() -> None:
     values = reading("by line", [0.97, 0.96, 0.2]).series
     card = kpi_card(tile(KpiReading("by line", values[1], values)), VIEW)
     (graph,) = [found for found in walk(card) if isinstance(found, dcc.Graph)]
-    assert list(graph.figure.data[0].y) == [0.97, 0.96]
+    assert graph.figure["data"][0]["y"] == [0.97, 0.96]
     assert "by line, 1 Mar" in text(card)
 
 
@@ -151,7 +151,7 @@ def test_a_queue_that_went_quiet_says_since_when() -> None:
 def test_a_queue_with_little_history_is_drawn(series: tuple[Any, ...]) -> None:
     odd = dataclasses.replace(queue("q", "x", [0], 0, None), series=series)
     (graph,) = [found for found in walk(sections.queue_cards([odd], VIEW)) if isinstance(found, dcc.Graph)]
-    low, high = graph.figure.layout.yaxis.range
+    low, high = graph.figure["layout"]["yaxis"]["range"]
     assert math.isfinite(low)
     assert low < high
 

@@ -4,7 +4,7 @@ at 2026-03-02T09:05                 the clock moves there, what follows is recei
   placed    O1/L1 2026-03-02T09:00 qty=2 amount=10     order line placed (also: shipped, cancelled, order-cancelled)
   received  R1 2026-03-02T09:00                        return received (also: refunded, closed)
   call      a->b 2026-03-02T09:00 span=1 failed        integration call
-  … id=X gives an event id (else it is made of the line), reason=… a reason to cancel
+  … id=X gives an event id (else it is made of the content), reason=… a reason to cancel
   expect fill_rate line day 2026-03-02T00:00 = 1/2 n 2 excluded 0 open 0
   expect refund_turnaround p90 hour 2026-03-02T09:00 value 3600 n 1 excluded 0 open 0
   expect integration_failure_rate - hour 2026-03-02T09:00 edge a->b = 1/2 n 2 excluded 0 open 0
@@ -72,15 +72,17 @@ def parse_event(text: str) -> Event | None:
     """An order or return event; None for a call. Raises ValueError for a word that is none of them."""
     word, case, at, *rest = text.split()
     given = dict(part.split("=", 1) for part in rest if "=" in part)
-    identity = given.get("id", text)
+    named = {"retail.event.id": given["id"]} if "id" in given else {}
+    # Without an id of its own an event gets one made of its content, in which its time has no part.
+    identity = given.get("id", " ".join([word, case, *rest]))
     if word in RETURN_EVENTS:
-        return Event(RETURNS, case, RETURN_EVENTS[word], moment(at), identity)
+        return Event(RETURNS, case, RETURN_EVENTS[word], moment(at), identity, attributes=named)
     if word not in ORDER_EVENTS:
         if word == "call":
             return None
         raise ValueError(f"unknown word {word!r} in {text!r}")
     order, _, line = case.partition("/")
-    attributes = {"retail.order.id": order}
+    attributes = {"retail.order.id": order, **named}
     if line:
         attributes["retail.order.line.id"] = line
     if "reason" in given:
