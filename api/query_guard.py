@@ -1,9 +1,9 @@
 """What a statement of the query API may be: one SELECT on the product's own tables.
 
-The engine's own parser decides what the statement is, not a pattern over its text: it first writes the text, given as a
-bound value, as one statement (what is more than one is refused, and nothing of it has run), then shows its syntax tree
-(EXPLAIN AST), of which only known kinds of node pass. What runs is the engine's own writing of the statement, read-only,
-with limits, and with a filter on the caller's tenant on every table.
+The engine's own parser decides what the statement is, not a pattern over its text. It first writes the text, given as
+a bound value, as one statement: what is more than one is refused, and nothing of it has run. Then it shows the syntax
+tree (EXPLAIN AST), of which only known kinds of node pass. What runs is the engine's own writing of the statement,
+read-only, with limits, and with a filter on the caller's tenant on every table.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ FORBIDDEN_FUNCTIONS = re.compile(
     re.IGNORECASE,
 )
 NODES = frozenset(
-    "SelectWithUnionQuery SelectIntersectExceptQuery SelectQuery ExpressionList WithElement Subquery TablesInSelectQuery"
-    " TablesInSelectQueryElement TableExpression TableIdentifier TableJoin ArrayJoin SampleRatio Function Identifier"
-    " Literal Asterisk QualifiedAsterisk ColumnsRegexpMatcher QualifiedColumnsRegexpMatcher ColumnsListMatcher"
-    " QualifiedColumnsListMatcher ColumnsTransformerList ColumnsExceptTransformer ColumnsReplaceTransformer"
-    " ColumnsReplaceTransformer::Replacement WindowDefinition WindowListElement OrderByElement InterpolateElement".split()
-)
+    {
+        "SelectWithUnionQuery", "SelectIntersectExceptQuery", "SelectQuery", "ExpressionList", "WithElement", "Subquery",
+        "TablesInSelectQuery", "TablesInSelectQueryElement", "TableExpression", "TableIdentifier", "TableJoin",
+        "ArrayJoin", "SampleRatio", "Function", "Identifier", "Literal", "Asterisk", "QualifiedAsterisk",
+        "ColumnsRegexpMatcher", "QualifiedColumnsRegexpMatcher", "ColumnsListMatcher", "QualifiedColumnsListMatcher",
+        "ColumnsTransformerList", "ColumnsExceptTransformer", "ColumnsReplaceTransformer",
+        "ColumnsReplaceTransformer::Replacement", "WindowDefinition", "WindowListElement", "OrderByElement",
+        "InterpolateElement",
+    }
+)  # fmt: skip
 """What EXPLAIN AST shows whole. APPLY is not among them: the function that it calls is not shown."""
 NAMES = {"ColumnsApplyTransformer": "APPLY"}
 PLACEHOLDER = re.compile(r"\{(\w+)\s*:")
