@@ -27,9 +27,9 @@ FORBIDDEN_FUNCTIONS = re.compile(
 )
 NODES = frozenset(
     {
-        "SelectWithUnionQuery", "SelectIntersectExceptQuery", "SelectQuery", "ExpressionList", "WithElement", "Subquery",
-        "TablesInSelectQuery", "TablesInSelectQueryElement", "TableExpression", "TableIdentifier", "TableJoin",
-        "ArrayJoin", "SampleRatio", "Function", "Identifier", "Literal", "Asterisk", "QualifiedAsterisk",
+        "SelectWithUnionQuery", "SelectIntersectExceptQuery", "SelectQuery", "ExpressionList", "WithElement",
+        "Subquery", "TablesInSelectQuery", "TablesInSelectQueryElement", "TableExpression", "TableIdentifier",
+        "TableJoin", "ArrayJoin", "SampleRatio", "Function", "Identifier", "Literal", "Asterisk", "QualifiedAsterisk",
         "ColumnsRegexpMatcher", "QualifiedColumnsRegexpMatcher", "ColumnsListMatcher", "QualifiedColumnsListMatcher",
         "ColumnsTransformerList", "ColumnsExceptTransformer", "ColumnsReplaceTransformer",
         "ColumnsReplaceTransformer::Replacement", "WindowDefinition", "WindowListElement", "OrderByElement",
