@@ -126,7 +126,8 @@ class ApiKeys:
         """Prefix to hash and record, of the keys in force."""
         now = self._clock.now()
         with self._state.connect() as connection:
-            stored = dict(connection.execute(select(API_KEYS.c.prefix, API_KEYS.c.hash)).tuples().all())
+            rows = connection.execute(select(API_KEYS.c.prefix, API_KEYS.c.hash)).all()
+        stored = {row.prefix: row.hash for row in rows}
         return {key.prefix: (stored[key.prefix], key) for key in self.list() if key.valid(now)}
 
 
