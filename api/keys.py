@@ -62,7 +62,7 @@ class ApiKeys:
         self, name: str, roles: Iterable[Role], tenant: str = DEFAULT_TENANT, days: int | None = None
     ) -> tuple[str, ApiKey]:
         """Makes a key and returns it with its record; it cannot be shown again. Raises InvalidInput."""
-        if not TENANT.match(tenant):
+        if not TENANT.fullmatch(tenant):
             raise InvalidInput(
                 f"a tenant's name is 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit, got {tenant!r}"
             )

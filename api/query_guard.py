@@ -84,7 +84,9 @@ class QueryGuard:
         return "{" + ", ".join(f"'{self._ch.database}.{name}': '{condition}'" for name in sorted(self._tables)) + "}"
 
     def _check(self, statement: str, params: Mapping[str, Any]) -> None:
-        rows = self._ch.query(f"EXPLAIN AST {statement}", params).rows
+        # the client takes what ends in LIMIT 0 for a question about columns, and fails on the lines of EXPLAIN
+        shown = f"({statement})" if statement.endswith("LIMIT 0") else statement
+        rows = self._ch.query(f"EXPLAIN AST {shown}", params).rows
         lines = [str(line) for (line,) in rows]
         if not lines or not lines[0].startswith("SelectWithUnionQuery"):
             raise QueryRejected("only SELECT is allowed", hint=WAY_OUT)

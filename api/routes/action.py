@@ -31,7 +31,7 @@ def alerts(request: Request) -> Any:
 
 @router.get("/control/targets", summary="What can be paused and resumed")
 def targets(request: Request) -> Any:
-    """The configured edges and workflows of the caller's tenant; their endpoints are nobody's business."""
+    """The configured edges and workflows of the caller's tenant, without the addresses of their engines."""
     found = services(request).control.targets(viewer(request).tenant)
     return {"targets": [{"id": one.id, "kind": one.kind, "name": one.name} for one in found]}
 

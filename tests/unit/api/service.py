@@ -91,7 +91,9 @@ def serving(ch: ClickHouse, folder: Path, *, open_to_all: bool = False, **settin
         engine = EngineStub()
         stack.callback(engine.server.stop)
         number = next(_NUMBERS)
-        shop, other = (Shop(f"api-{number}-{name}", f"{number:016x}{digit * 16}") for name, digit in (("a", "a"), ("b", "b")))
+        shop, other = (
+            Shop(f"api-{number}-{name}", f"{number:016x}{digit * 16}") for name, digit in (("a", "a"), ("b", "b"))
+        )
         (folder / "rules.toml").write_text(RULES)
         (folder / "control.toml").write_text("".join(_target(engine, one) for one in (shop, other)))
         configured = load_settings(
