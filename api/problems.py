@@ -7,6 +7,7 @@ A crash is logged with its trace and answered without it.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -80,7 +81,7 @@ def answer(error: OpsintelError) -> JSONResponse:
     """The answer to an error of ours."""
     status, headers = status_of(error), {}
     if isinstance(error, Retryable):
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="opsintel"'
     if status == 500 or isinstance(error, StoreUnavailable):  # its text may name files and servers of ours

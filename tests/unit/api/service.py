@@ -175,7 +175,8 @@ def _fill(api: Api, shop: Shop) -> None:
             assert answer.status_code == 200, answer.text
     assert api.services.collector.flush()
     columns = ["TenantId", "KpiId", "Version", "Basis", "Dimension", "DimensionValue", "Grain", "BucketStart", "Value",
-               "Numerator", "Denominator", "SampleSize", "Excluded", "OpenCases", "DataThrough", "ComputedAt"]  # fmt: skip
+               "Numerator", "Denominator", "SampleSize", "Excluded", "OpenCases", "DataThrough",
+               "ComputedAt"]  # fmt: skip
     row = [shop.tenant, "integration_failure_rate", 1, "", "edge", f"orders->{shop.mark}", "day",
            NOW.replace(hour=0), 0.5, 1.0, 2.0, 2, 0, 0, NOW, NOW]  # fmt: skip
     api.services.ch.insert_rows("kpi_values", columns, [row])

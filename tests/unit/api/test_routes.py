@@ -85,8 +85,8 @@ def test_a_time_without_a_zone_is_refused(api: Api, side: str) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"start": "yesterday"}, {"grain": "minute"}, {"end": "2026-13-01T00:00:00Z"}, {"start": "9999-12-31T23:59:59-12:00"},
-     {"end": "0001-01-01T00:00:00+12:00"}, {"end": "0001-01-05T00:00:00Z"},
+    [{"start": "yesterday"}, {"grain": "minute"}, {"end": "2026-13-01T00:00:00Z"},
+     {"start": "9999-12-31T23:59:59-12:00"}, {"end": "0001-01-01T00:00:00+12:00"}, {"end": "0001-01-05T00:00:00Z"},
      {"start": "1800-01-01T00:00:00Z", "end": "1801-01-01T00:00:00Z"}],
 )  # fmt: skip
 def test_a_wrong_window_is_the_callers_mistake(api: Api, params: dict[str, str]) -> None:
