@@ -35,6 +35,7 @@ from core import (
     get_logger,
 )
 
+SEE_LOG = "the service's log has the details"
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[OpsintelError], int] = {
     InvalidInput: 400,
@@ -82,8 +83,10 @@ def answer(error: OpsintelError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="opsintel"'
-    if status == 500:
-        log.error("request failed", error=error.message)
+    if status == 500 or isinstance(error, StoreUnavailable):  # its text may name files and servers of ours
+        log.error("request failed", error=str(error))
+        what = "the store cannot be used now" if status == 503 else "the request failed inside the service"
+        return problem(status, what, SEE_LOG, headers)
     return problem(status, error.message, error.hint, headers)
 
 
@@ -109,4 +112,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _crash(request: Request, error: Exception) -> JSONResponse:
         log.error("request crashed", path=request.url.path, exc_info=error)
-        return problem(500, "the request failed inside the service", "the log has the details")
+        return problem(500, "the request failed inside the service", SEE_LOG)
