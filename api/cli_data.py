@@ -116,17 +116,25 @@ def _progress(name: str) -> Iterator[Callable[[int, float], None]]:
 
 def ask(url: str, token: str, path: str, params: dict[str, Any] | None = None) -> Any:
     """GETs from a running service; its problem documents become errors of ours."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return call("GET", url, token, path, params=params)
+
+
+def call(method: str, url: str, token: str, path: str, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
+    """Calls a running service and returns its JSON; what goes wrong becomes an error of ours."""
+    allowed = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        reply = httpx.get(f"{url.rstrip('/')}{path}", headers=headers, params=params, timeout=120)
-    except httpx.HTTPError as error:
+        reply = httpx.request(
+            method, f"{url.rstrip('/')}{path}", headers=allowed | (headers or {}), timeout=120, **more
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise Unavailable(f"{url} cannot be reached: {error}") from None
-    if reply.status_code == 200:
-        return reply.json()
     try:
-        problem = reply.json()
+        found = reply.json()
     except ValueError:
-        problem = {}
+        raise InvalidInput(f"{url} answered {reply.status_code}, and not as opsintel does") from None
+    if reply.is_success:
+        return found
+    problem = found if isinstance(found, dict) else {}
     detail, hint = str(problem.get("detail", f"{url} answered {reply.status_code}")), str(problem.get("hint", ""))
     kind = {401: Unauthenticated, 404: NotFound}.get(reply.status_code, InvalidInput)
     raise kind(detail, hint=hint)

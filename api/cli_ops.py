@@ -7,16 +7,15 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, cast
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli_data import Token, Url, ask
+from api.cli_data import Token, Url, ask, call
 from api.composition import opened_state, opened_stores
 from api.keys import ApiKeys
 from control import AuditChain
-from core import DEFAULT_TENANT, InvalidInput, Role, SystemClock, load_settings
+from core import DEFAULT_TENANT, Role, SystemClock, load_settings
 from storage import migration_status, open_clickhouse, pending_sql
 
 HERE = "http://127.0.0.1:8080"
@@ -159,12 +158,9 @@ def control_targets(url: Running = HERE, token: Token = "") -> None:
 
 
 def _command(action: str, target: str, reason: str, url: str, token: str) -> None:
-    headers = {"Idempotency-Key": str(uuid.uuid4())} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
     body = {"target": target, "action": action, "reason": reason}
-    reply = httpx.post(f"{url.rstrip('/')}/api/v1/control/commands", json=body, headers=headers, timeout=60)
-    found = reply.json()
-    if reply.status_code != 201:
-        raise InvalidInput(found.get("detail", f"answered {reply.status_code}"), hint=found.get("hint", ""))
+    found = call("POST", url, token, "/api/v1/control/commands", headers=headers, json=body)
     typer.echo(f"{found['id']}: {action} {target}: {found['state']} ({found['detail']})")
 
 

@@ -8,9 +8,10 @@ another site's page; both keep a stranger's web page in the user's browser from 
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
+import ipaddress
 from urllib.parse import urlsplit
 
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +24,6 @@ PUBLIC_PREFIXES = ("/static/", "/assets/", "/_dash-component-suites/", "/v1/")
 """`/v1/` is OTLP on this port too; it authenticates for itself, to refuse in the caller's encoding."""
 NOBODY = Principal("nobody")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]", "testserver"})
 
 
 class AccessGuard:
@@ -38,12 +38,11 @@ class AccessGuard:
             return
         path = scope["path"]
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        if path in PUBLIC or path.startswith(PUBLIC_PREFIXES):
-            scope.setdefault("state", {})["principal"] = NOBODY
-            await self._app(scope, receive, send)
-            return
+        public = path in PUBLIC or path.startswith(PUBLIC_PREFIXES)
         try:
-            scope.setdefault("state", {})["principal"] = self._principal(scope, headers)
+            if not path.startswith("/v1/"):
+                _refuse_other_sites(scope, headers)
+            scope.setdefault("state", {})["principal"] = NOBODY if public else self._principal(headers)
         except OpsintelError as error:
             wants_page = "text/html" in headers.get("accept", "") and scope.get("method") == "GET"
             if scope["type"] == "websocket":
@@ -55,24 +54,43 @@ class AccessGuard:
             return
         await self._app(scope, receive, send)
 
-    def _principal(self, scope: Scope, headers: dict[str, str]) -> Principal:
-        host, origin = headers.get("host", ""), headers.get("origin", "")
-        changes = scope["type"] == "websocket" or scope.get("method") not in SAFE
-        if changes and origin and urlsplit(origin).netloc != host:
-            raise Forbidden(f"a page of {origin} may not act on this service")
+    def _principal(self, headers: dict[str, str]) -> Principal:
         if self._authenticator.open:
-            name = urlsplit(f"//{host}").hostname or ""
-            if name not in LOCAL_NAMES:
+            name = _host_name(headers.get("host", ""))
+            if not _is_local(name):
                 raise Forbidden(
                     f"an open service answers to this machine's own name only, not to {name!r}",
                     hint="call it at 127.0.0.1 or localhost",
                 )
             return self._authenticator.headers(headers)
         if "authorization" not in headers:
-            try:
-                cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-            except CookieError:
-                cookie = None
-            if cookie is not None:
-                return self._authenticator.token(cookie.value)
+            key = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+            if key:
+                return self._authenticator.token(key)
         return self._authenticator.headers(headers)
+
+
+def _refuse_other_sites(scope: Scope, headers: dict[str, str]) -> None:
+    """Raises Forbidden for what another site's page sends to change something, signing somebody in included."""
+    if scope["type"] != "websocket" and scope.get("method") in SAFE:
+        return
+    origin = headers.get("origin", "")
+    if origin and origin.partition("://")[2] != headers.get("host", ""):
+        raise Forbidden(f"a page of {origin[:200]} may not act on this service")
+    if headers.get("sec-fetch-site") == "cross-site":
+        raise Forbidden("a page of another site may not act on this service")
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_local(name: str) -> bool:
+    """Whether the name can only mean this machine."""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -62,7 +62,7 @@ class ApiKeys:
         self, name: str, roles: Iterable[Role], tenant: str = DEFAULT_TENANT, days: int | None = None
     ) -> tuple[str, ApiKey]:
         """Makes a key and returns it with its record; it cannot be shown again. Raises InvalidInput."""
-        if not TENANT.match(tenant):
+        if not TENANT.fullmatch(tenant):
             raise InvalidInput(
                 f"a tenant's name is 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit, got {tenant!r}"
             )
@@ -117,18 +117,25 @@ class ApiKeys:
         if done.rowcount == 0:
             raise NotFound(f"no key in force has the prefix {prefix!r}")
 
+    def any_made(self) -> bool:
+        """Whether there ever was a key, in force or not."""
+        with self._state.connect() as connection:
+            return connection.execute(select(API_KEYS.c.prefix).limit(1)).first() is not None
+
     def hashes(self) -> dict[str, tuple[str, ApiKey]]:
         """Prefix to hash and record, of the keys in force."""
         now = self._clock.now()
         with self._state.connect() as connection:
-            stored = dict(connection.execute(select(API_KEYS.c.prefix, API_KEYS.c.hash)).tuples().all())
+            rows = connection.execute(select(API_KEYS.c.prefix, API_KEYS.c.hash)).all()
+        stored = {row.prefix: row.hash for row in rows}
         return {key.prefix: (stored[key.prefix], key) for key in self.list() if key.valid(now)}
 
 
 class Authenticator:
     """Tells who a request comes from.
 
-    While no key exists and everything is bound to loopback, the service is open and everybody is LOCAL_ADMIN.
+    While no key was ever made and everything is bound to loopback, the service is open and everybody is LOCAL_ADMIN.
+    It does not fall open again when its last key expires or is revoked.
     """
 
     def __init__(self, keys: ApiKeys, clock: Clock, *, loopback_only: bool, admin_token: str = "") -> None:
@@ -137,12 +144,14 @@ class Authenticator:
         self._admin = _digest(admin_token) if admin_token else ""
         self._lock = threading.Lock()
         self._known: dict[str, tuple[str, ApiKey]] = {}
+        self._ever = False
         self._read_at = float("-inf")
 
     def _current(self) -> dict[str, tuple[str, ApiKey]]:
         with self._lock:
             if self._clock.monotonic() - self._read_at > REMEMBERED_S:
-                self._known, self._read_at = self._keys.hashes(), self._clock.monotonic()
+                self._known, self._ever = self._keys.hashes(), self._keys.any_made()
+                self._read_at = self._clock.monotonic()
             return self._known
 
     @property
@@ -153,7 +162,7 @@ class Authenticator:
     @property
     def open(self) -> bool:
         """Whether requests need no credentials."""
-        return self._loopback_only and not self.credentials_exist
+        return self._loopback_only and not self.credentials_exist and not self._ever
 
     def token(self, token: str) -> Principal:
         """Who holds this key; raises Unauthenticated."""

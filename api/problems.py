@@ -7,6 +7,7 @@ A crash is logged with its trace and answered without it.
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +36,7 @@ from core import (
     get_logger,
 )
 
+SEE_LOG = "the service's log has the details"
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[OpsintelError], int] = {
     InvalidInput: 400,
@@ -79,11 +81,13 @@ def answer(error: OpsintelError) -> JSONResponse:
     """The answer to an error of ours."""
     status, headers = status_of(error), {}
     if isinstance(error, Retryable):
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="opsintel"'
-    if status == 500:
-        log.error("request failed", error=error.message)
+    if status == 500 or isinstance(error, StoreUnavailable):  # its text may name files and servers of ours
+        log.error("request failed", error=str(error))
+        what = "the store cannot be used now" if status == 503 else "the request failed inside the service"
+        return problem(status, what, SEE_LOG, headers)
     return problem(status, error.message, error.hint, headers)
 
 
@@ -109,4 +113,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _crash(request: Request, error: Exception) -> JSONResponse:
         log.error("request crashed", path=request.url.path, exc_info=error)
-        return problem(500, "the request failed inside the service", "the log has the details")
+        return problem(500, "the request failed inside the service", SEE_LOG)

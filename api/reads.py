@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from alerts import AlertView
@@ -10,7 +10,7 @@ from api.services import Services
 from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
-from kpis import KpiDefinition, KpiValue, WaitingStep, latest_values, series, waiting_now
+from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
 from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_depths, webhook_failures
 
 TREND = timedelta(days=14)
@@ -39,29 +39,16 @@ class ServiceReads:
 
     def kpis(self, tenant: str) -> Sequence[KpiTile]:
         """A tile for each KPI that has a value: its bases, or its total and its worst edges."""
-        latest = latest_values(self._services.ch, tenant, "day", catalogue=self._services.catalogue)
+        ch, catalogue = self._services.ch, self._services.catalogue
+        latest = latest_values(ch, tenant, "day", catalogue=catalogue)
+        history = trends(ch, tenant, start=self._services.clock.now() - TREND, catalogue=catalogue)
         tiles = []
-        for definition in self._services.catalogue:
+        for definition in catalogue:
             own = [value for value in latest if value.kpi_id == definition.id]
             if own:
-                readings = tuple(self._reading(tenant, definition, value) for value in _shown(definition, own))
+                readings = tuple(_reading(definition, value, history) for value in _shown(definition, own))
                 tiles.append(_tile(definition, readings))
         return tiles
-
-    def _reading(self, tenant: str, definition: KpiDefinition, latest: KpiValue) -> KpiReading:
-        values = series(
-            self._services.ch,
-            tenant,
-            definition.id,
-            basis=latest.basis,
-            dimension=latest.dimension,
-            dimension_value=latest.dimension_value,
-            start=latest.bucket_start - TREND,
-            end=latest.bucket_start + timedelta(seconds=1),
-            catalogue=self._services.catalogue,
-        )
-        names = {basis.id: basis.name for basis in definition.bases}
-        return KpiReading(latest.dimension_value or names.get(latest.basis, latest.basis), latest, tuple(values))
 
     def waiting(self, tenant: str) -> Sequence[WaitingStep]:
         """Where open cases wait, the dearest first."""
@@ -133,6 +120,12 @@ def _shown(definition: KpiDefinition, values: list[KpiValue]) -> list[KpiValue]:
     sign = -1 if definition.direction == "down" else 1
     worst = sorted(parts, key=lambda value: sign * (value.value or 0.0))[:EDGES_SHOWN]
     return totals + worst
+
+
+def _reading(definition: KpiDefinition, latest: KpiValue, history: Mapping[SeriesKey, list[KpiValue]]) -> KpiReading:
+    names = {basis.id: basis.name for basis in definition.bases}
+    series = history.get((latest.kpi_id, latest.basis, latest.dimension, latest.dimension_value), [])
+    return KpiReading(latest.dimension_value or names.get(latest.basis, latest.basis), latest, tuple(series))
 
 
 def _tile(definition: KpiDefinition, readings: tuple[KpiReading, ...]) -> KpiTile:

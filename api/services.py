@@ -9,10 +9,12 @@ from api.keys import Authenticator
 from api.query_guard import QueryGuard
 from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp
-from core import Clock, OpsintelError, Settings
+from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
 from metrics import OwnMetrics, SelfTracing, render
 from storage import ClickHouse, StateDb
+
+log = get_logger("api")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Services:
         return render(self.own.registry)
 
     def not_ready(self) -> list[str]:
-        """Why it cannot serve now; empty when it can."""
+        """Why it cannot serve now, in words for everybody; empty when it can."""
         reasons = []
         if not self.collector.http_port:
             reasons.append("the receivers are not open")
@@ -48,7 +50,8 @@ class Services:
             try:
                 probe()
             except OpsintelError as error:
-                reasons.append(f"{name}: {error.message}")
+                log.error("not ready", part=name, error=error.message)
+                reasons.append(f"the {name} cannot be used now")
         return reasons
 
     def _probe_state(self) -> None:

@@ -19,7 +19,7 @@ from core.errors import ConfigurationError
 
 MIB = 1 << 20
 PREFIX = "OPSINTEL_"
-NOT_SETTINGS = {"OPSINTEL_CONFIG"}
+NOT_SETTINGS = {"OPSINTEL_CONFIG", "OPSINTEL_TOKEN"}
 
 
 class Settings(BaseSettings):

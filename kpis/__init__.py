@@ -10,7 +10,7 @@ from kpis.process import (
     waiting_now,
 )
 from kpis.schedule import KpiSchedule
-from kpis.values import KpiValue, explain, latest_values, series
+from kpis.values import KpiValue, SeriesKey, explain, latest_values, series, trends
 
 __all__ = [
     "Basis",
@@ -21,6 +21,7 @@ __all__ = [
     "KpiValue",
     "ProcessSummary",
     "RunReport",
+    "SeriesKey",
     "WaitingStep",
     "explain",
     "latest_values",
@@ -28,5 +29,6 @@ __all__ = [
     "process_streams",
     "process_summary",
     "series",
+    "trends",
     "waiting_now",
 ]

@@ -125,6 +125,37 @@ def series(
     return [_value(definition, row) for row in found.dicts()]
 
 
+SeriesKey = tuple[str, str, str, str]
+"""KPI, basis, dimension and dimension value."""
+
+
+def trends(
+    ch: ClickHouse,
+    tenant: str,
+    grain: str = "day",
+    start: datetime = FIRST,
+    end: datetime = LAST,
+    *,
+    catalogue: Catalogue | None = None,
+) -> dict[SeriesKey, list[KpiValue]]:
+    """What `series` gives, of every KPI at once. A value's data-through time is that of its last computation."""
+    known = load_catalogue() if catalogue is None else catalogue
+    definitions = list(known)
+    params = {
+        "tenant": tenant,
+        "ids": [definition.id for definition in definitions],
+        "versions": [definition.version for definition in definitions],
+        "grain": _grain(grain),
+        "start": _second(start),
+        "end": _second(end),
+    }
+    found: dict[SeriesKey, list[KpiValue]] = {}
+    for row in ch.query(load_sql("kpis", "trends"), params).dicts():
+        value = _value(known.get(row["KpiId"]), row)
+        found.setdefault((value.kpi_id, value.basis, value.dimension, value.dimension_value), []).append(value)
+    return found
+
+
 def explain(definition: KpiDefinition, basis: str = "") -> dict[str, str]:
     """What a reader should know about the number, as label and text, in the order of showing."""
     chosen = definition.basis(basis or definition.basis_ids[0])

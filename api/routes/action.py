@@ -31,8 +31,9 @@ def alerts(request: Request) -> Any:
 
 @router.get("/control/targets", summary="What can be paused and resumed")
 def targets(request: Request) -> Any:
-    """The configured edges and workflows of the caller's tenant."""
-    return {"targets": jsonable(services(request).control.targets(viewer(request).tenant))}
+    """The configured edges and workflows of the caller's tenant, without the addresses of their engines."""
+    found = services(request).control.targets(viewer(request).tenant)
+    return {"targets": [{"id": one.id, "kind": one.kind, "name": one.name} for one in found]}
 
 
 @router.get("/control/commands", summary="Control commands, the newest first")

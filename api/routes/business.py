@@ -13,13 +13,18 @@ from core import InvalidInput
 from kpis import latest_values, process_streams, process_summary, series, waiting_now
 
 router = APIRouter(prefix="/api/v1", tags=["business"])
+EARLIEST = datetime(1970, 1, 15, tzinfo=UTC)
+YEARS = "a time of the years 1970 to 9998"
 Grain = Annotated[Literal["hour", "day"], Query(description="length of a bucket")]
 
 
 def _aware(value: datetime | None, name: str) -> datetime | None:
     if value is not None and value.tzinfo is None:
         raise InvalidInput(f"{name} needs a time zone, got {value.isoformat()}", hint="append Z for UTC")
-    return value.astimezone(UTC) if value is not None else None
+    try:
+        return value.astimezone(UTC) if value is not None else None
+    except OverflowError:
+        raise InvalidInput(f"{name} is out of range, got {value}", hint=YEARS) from None
 
 
 @router.get("/kpis", summary="Every KPI: its definition and its newest values")
@@ -45,7 +50,7 @@ def kpi_series(
     """Buckets from start (14 days ago) to end (now)."""
     found, who = services(request), viewer(request)
     until = _aware(end, "end") or found.clock.now()
-    since = _aware(start, "start") or until - timedelta(days=14)
+    since = _aware(start, "start") or max(until, EARLIEST) - timedelta(days=14)
     definition = found.catalogue.get(kpi_id)
     values = series(
         found.ch, who.tenant, kpi_id, basis=basis, dimension_value=dimension_value, grain=grain, start=since, end=until

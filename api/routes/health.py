@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from api.routes.access import services
+from api.routes.access import services, viewer
 
 router = APIRouter(tags=["health"])
 
@@ -26,6 +26,7 @@ def readyz(request: Request) -> Response:
 
 @router.get("/metrics", summary="The service's own metrics, for Prometheus")
 def metrics(request: Request) -> Response:
-    """Prometheus text format."""
+    """Prometheus text format; for those who may see."""
+    viewer(request)
     kind, body = services(request).render_metrics()
     return Response(body, media_type=kind)

@@ -13,8 +13,10 @@ from starlette.staticfiles import StaticFiles
 
 from api.keys import COOKIE
 from api.routes.access import services
-from core import Unauthenticated
+from core import TooLarge, Unauthenticated
 
+LOGIN_BYTES = 2_000
+"""Everybody may send this, so it is not read without end."""
 router = APIRouter(include_in_schema=False)
 _SWAGGER = Path(fastapi_swagger.__file__).parent / "resources"
 _LOGIN = (Path(__file__).parent.parent / "static" / "login.html").read_text("utf-8")
@@ -47,7 +49,12 @@ def login_page() -> HTMLResponse:
 @router.post("/login")
 async def login(request: Request) -> Response:
     """Keeps a good key in a cookie that scripts cannot read and other sites cannot send."""
-    fields = parse_qs((await request.body())[:2000].decode("utf-8", "replace"))
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LOGIN_BYTES:
+            raise TooLarge(f"a key has no more than {LOGIN_BYTES} bytes")
+    fields = parse_qs(body.decode("utf-8", "replace"))
     key = fields.get("key", [""])[0].strip()
     try:
         services(request).authenticator.token(key)

@@ -68,7 +68,7 @@ def one_trace(request: Request, trace_id: str) -> Any:
 
 @router.get("/queues", summary="How deep the queues are, and how deep they usually are at this hour of the week")
 def queues(request: Request, hours: Hours = 6) -> Any:
-    """The newest depth of every queue that reported within the time, the deepest first."""
+    """The newest depth of every queue that reported within the time."""
     found, who = services(request), viewer(request)
     return {"queues": jsonable(queue_depths(found.ch, who.tenant, found.clock.now(), timedelta(hours=hours)))}
 

@@ -21,7 +21,7 @@ import clickhouse_connect
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
 
-from core.errors import ConfigurationError, StoreUnavailable
+from core.errors import ConfigurationError, QueryRejected, StoreUnavailable
 from core.settings import Settings
 from storage.clickhouse.errors import translated
 from storage.clickhouse.otlp_schema import MESSAGES, SCHEMAS, segment_fields
@@ -80,8 +80,13 @@ class ClickHouse:
         self._queries: queue.LifoQueue[Client] = queue.LifoQueue()
         self._inserts: queue.LifoQueue[Client] = queue.LifoQueue()
         common.set_setting("autogenerate_session_id", False)
+        try:
+            with translated():
+                first = self._open("default")
+        except QueryRejected as error:  # the client's word for an engine that cannot start on this path
+            hint = "is another process using this directory, or another directory open in this process?"
+            raise StoreUnavailable(f"the engine cannot be opened: {error.message}", hint=hint) from error
         with translated():
-            first = self._open("default")
             version = tuple(int(part) for part in str(first.server_version).split(".")[:2])
             if version < FLOOR:
                 raise ConfigurationError(

@@ -8,7 +8,7 @@ import pytest
 
 import kpis
 from core import InvalidInput, ManualClock, NotFound
-from kpis import KpiJobs, latest_values, load_catalogue, series
+from kpis import KpiJobs, latest_values, load_catalogue, series, trends
 from storage import ClickHouse
 from tests.unit.kpis.events import ORDERS, Call, Event, load_calls, load_events, moment
 
@@ -107,3 +107,24 @@ def test_public_names() -> None:
         "series",
     } <= set(kpis.__all__)
     assert all(hasattr(kpis, name) for name in kpis.__all__)
+
+
+def test_trends_are_the_series_of_everything(clickhouse: ClickHouse, tenant: str, clock: ManualClock) -> None:
+    """One question for a page gives, value by value, what one question for each series gives."""
+    days = [moment("2026-02-27T10:00") + n * DAY for n in range(3)]
+    for at in days:
+        load_events(clickhouse, tenant, lines(at, 5, 4), clock.now())
+        load_calls(clickhouse, tenant, [Call("a->b", at, 2, True), Call("b->c", at, 1)], clock.now())
+    KpiJobs(clickhouse, clock, load_catalogue(), [tenant]).run_once()
+    found = trends(clickhouse, tenant, start=days[1].replace(hour=0))
+    assert {key[:2] for key in found} >= {
+        ("fill_rate", "line"),
+        ("fill_rate", "value"),
+        ("integration_failure_rate", ""),
+    }
+    for (kpi, basis, dimension, part), values in found.items():
+        alone = series(clickhouse, tenant, kpi, basis, part, dimension=dimension, start=days[1].replace(hour=0))
+        assert [(v.bucket_start, v.value, v.sample_size) for v in values] == [
+            (v.bucket_start, v.value, v.sample_size) for v in alone
+        ]
+        assert len(values) == 2
