@@ -227,7 +227,7 @@ class Windows:
     """How far back the windowed reads look, as words for headings."""
 
     queues: str = "last 6 hours"
-    latency: str = "last hour"
+    latency: str = "last hour, as the servers saw it"
     webhooks: str = "last 24 hours"
 
 

@@ -17,7 +17,7 @@ from dashboards.view import View
 
 
 def headline(snapshot: Snapshot) -> str:
-    """`€ 48.2 k waits in 312 open cases; 2 alerts are firing.`"""
+    """`€ 48.2 k stands in 312 open cases; 2 alerts are firing.`"""
     if snapshot.empty:
         return "No data yet"
     parts = []
@@ -27,7 +27,7 @@ def headline(snapshot: Snapshot) -> str:
     elif steps:
         cases = sum(step.cases for step in steps)
         noun = "case" if cases == 1 else "cases"
-        verb = "waits" if len(_totals(steps)) == 1 else "wait"
+        verb = "stands" if len(_totals(steps)) == 1 else "stand"
         parts.append(f"{' and '.join(_totals(steps))} {verb} in {formats.count(cases)} open {noun}")
     else:
         parts.append("nothing waits")
@@ -43,7 +43,7 @@ def headline(snapshot: Snapshot) -> str:
 
 
 def lead(snapshot: Snapshot) -> str:
-    """Where it hurts most: the step furthest from its usual wait, weighed by value."""
+    """Where it hurts most: of the steps that wait much longer than usual, the one with the most money."""
     steps = [step for step in snapshot.waiting.value if step.usual_wait_s]
     slow = [step for step in steps if step.usual_wait_s and step.median_wait_s > 1.5 * step.usual_wait_s]
     if not slow:
@@ -51,8 +51,9 @@ def lead(snapshot: Snapshot) -> str:
     worst = max(slow, key=lambda step: float(step.value))
     text, _ = formats.times_usual(worst.median_wait_s, worst.usual_wait_s)
     return (
-        f"Most of what is slow: {formats.count(worst.cases)} cases in {worst.stream} after {words(worst.step)} "
-        f"({worst.owner_system}), {formats.money(worst.value, worst.currency)}, waiting {text}."
+        f"Dearest of what waits longer than usual: {formats.count(worst.cases)} cases in {worst.stream} "
+        f"after {words(worst.step)} ({worst.owner_system}), "
+        f"{formats.money(worst.value, worst.currency)}, waiting {text}."
     )
 
 

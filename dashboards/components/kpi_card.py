@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from dashboards import figures, formats
 from dashboards.aria import HIDDEN, aria
 from dashboards.components.common import Status, about, badge
-from dashboards.reads import KpiReading, KpiTile
+from dashboards.reads import KpiReading, KpiTile, KpiValue
 from dashboards.view import View
 
 MAX_CHIPS = 4
@@ -96,7 +96,12 @@ def _judgement(tile: KpiTile, reading: KpiReading, view: View) -> list[Component
         facts.append(
             html.Span(
                 [
-                    html.Span("target met" if met else "target missed", className=f"word-{'good' if met else 'bad'}"),
+                    html.Span(
+                        ("target met so far" if _may_still_miss(latest, tile.target) else "target met")
+                        if met
+                        else "target missed",
+                        className=f"word-{'good' if met else 'bad'}",
+                    ),
                     f" ({wanted})",
                 ],
                 className="target",
@@ -107,6 +112,14 @@ def _judgement(tile: KpiTile, reading: KpiReading, view: View) -> list[Component
     if view.now - latest.computed_at > RECOMPUTED_WITHIN:
         facts.append(badge(f"computed {view.ago(latest.computed_at)}", Status.WARN))
     return facts
+
+
+def _may_still_miss(latest: KpiValue, target: float) -> bool:
+    """Whether a share that meets its target would miss it if every open case turned out badly."""
+    if latest.unit != "ratio" or latest.direction != "up" or not latest.open_cases or not latest.sample_size:
+        return False
+    weight = latest.denominator / latest.sample_size  # of one case, where the basis is no count of cases
+    return latest.numerator / (latest.denominator + weight * latest.open_cases) < target
 
 
 def _trend(tile: KpiTile, reading: KpiReading, view: View) -> Component:

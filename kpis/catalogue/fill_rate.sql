@@ -3,6 +3,7 @@
 -- FINAL is not needed. Events become lines, lines learn from their order whether it was cancelled, and the first line
 -- of an order speaks for the order.
 -- What is shipped is capped by what was ordered; the rest is closed by the line's own cancellations, then the order's.
+-- An order that failed was never accepted, so what is left of its lines leaves the demand, as if withdrawn.
 WITH
     events AS
     (
@@ -12,17 +13,17 @@ WITH
             if(Attributes['retail.event.id'] = '', toUnixTimestamp64Nano(Timestamp), 0) AS UnnamedAt,
             argMax(
                 (EventName, Timestamp, Quantity, toFloat64(Amount), Attributes['retail.order.line.id'],
-                    lowerUTF8(Attributes['retail.cancel.reason']) = 'customer'),
+                    EventName = 'retail.order.failed' OR lowerUTF8(Attributes['retail.cancel.reason']) = 'customer'),
                 (ReceivedAt, Timestamp, Seq)) AS Said,
             Said.1 = 'retail.order.line.placed' AS IsPlaced,
             Said.1 = 'retail.order.line.shipped' AS IsShipped,
             Said.1 = 'retail.order.line.cancelled' AND Said.6 AS IsWithdrawn,
             Said.1 = 'retail.order.line.cancelled' AND NOT Said.6 AS IsDenied,
-            Said.1 = 'retail.order.cancelled' AS IsOrder
+            Said.1 IN ('retail.order.cancelled', 'retail.order.failed') AS IsOrder
         FROM process_events
         WHERE TenantId = {tenant:String}
             AND Stream = 'order-to-cash'
-            AND EventName IN ('retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.order.cancelled')
+            AND EventName IN ('retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.order.cancelled', 'retail.order.failed')
             AND CaseId IN
             (
                 SELECT CaseId

@@ -12,6 +12,6 @@ WHERE TenantId = {tenant:String}
         FROM process_events
         WHERE TenantId = {tenant:String}
             AND Stream = 'order-to-cash'
-            AND EventName IN ('retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.order.cancelled')
+            AND EventName IN ('retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.order.cancelled', 'retail.order.failed')
             AND ReceivedAt >= {since:DateTime64(9, 'UTC')}
     )

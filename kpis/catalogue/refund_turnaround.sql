@@ -1,7 +1,7 @@
 -- Refund turnaround of the refunds issued in the given buckets, and the returns open at the end of each.
 -- An event counts once per event id (without one: per time and content), in the last received wording, so FINAL is not
--- needed. The open ones are a running sum over all of the stream's returns, so a bucket exists wherever one was
--- received or ended.
+-- needed. The open ones are a running sum over all of the stream's returns. A bucket exists wherever one of these events
+-- happened, also one that decides nothing: what arrives later must not take a bucket away.
 WITH
     cases AS
     (
@@ -12,7 +12,8 @@ WITH
             countIf(EventName != 'retail.return.received') > 0 AS Ended,
             minIf(Timestamp, EventName = 'retail.return.received') AS ReceivedTime,
             minIf(Timestamp, EventName = 'retail.refund.issued') AS IssuedTime,
-            minIf(Timestamp, EventName != 'retail.return.received') AS EndedTime
+            minIf(Timestamp, EventName != 'retail.return.received') AS EndedTime,
+            groupArray(Timestamp) AS Times
         FROM
         (
             SELECT
@@ -33,6 +34,7 @@ WITH
     moves AS
     (
         SELECT arrayJoin(arrayConcat(
+            arrayMap(at -> (at, toUInt8(0), toUInt8(0), 0., toInt64(0)), Times),
             if(Issued, [(IssuedTime, toUInt8(Received), toUInt8(NOT Received),
                 greatest(toUnixTimestamp64Nano(IssuedTime) - toUnixTimestamp64Nano(ReceivedTime), 0) / 1e9, toInt64(0))], []),
             if(Received, [(ReceivedTime, toUInt8(0), toUInt8(0), 0., toInt64(1))], []),

@@ -167,7 +167,7 @@ def test_the_page_shows_it_and_pauses_the_edge(demo: Demo, visit: Callable[..., 
     """Nothing foreign is asked for; the pause is verified at the engine and stands in the audit chain."""
     watched = visit(demo)
     page = watched.open()
-    expect(page.locator("#headline")).to_contain_text("waits in")
+    expect(page.locator("#headline")).to_contain_text("stands in")
     expect(page.get_by_role("region", name="Queue depth")).to_contain_text("fulfilment.requests")
     row = (
         page.get_by_role("region", name="Integration edges")

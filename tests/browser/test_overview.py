@@ -32,7 +32,7 @@ def watched(serve: Serve, visit: Visit) -> Iterator[Watched]:
 
 def test_the_page_shows_every_section_with_its_figures(watched: Watched) -> None:
     page = watched.page
-    expect(page.locator("#headline")).to_have_text(re.compile("90.9.k waits in 604 open cases; 2 alerts are firing"))
+    expect(page.locator("#headline")).to_have_text(re.compile("90.9.k stands in 604 open cases; 2 alerts are firing"))
     expect(page.get_by_text(NOTICE)).to_be_visible()
     for name in ("Key figures", "Where work waits now", "Active alerts", "Queue depth", "API latency",
                  "Webhook failures", "Integration edges"):  # fmt: skip

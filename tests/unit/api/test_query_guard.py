@@ -57,11 +57,15 @@ def asker(clickhouse: ClickHouse) -> Asker:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_table_was_touched(clickhouse: ClickHouse) -> Iterator[None]:
-    """Nothing that this module sends may change the schema, whatever else it checks."""
+    """Nothing that this module sends may change the schema, whatever else it checks; what it aims at is a bait."""
+    clickhouse.command("CREATE DATABASE bait")
+    clickhouse.command("CREATE TABLE bait.precious (a UInt8) ENGINE = Memory")
     sql = "SELECT database, name, create_table_query FROM system.tables WHERE database != 'system' ORDER BY ALL"
     before = clickhouse.query(sql).rows
     yield
-    assert clickhouse.query(sql).rows == before
+    after = clickhouse.query(sql).rows
+    clickhouse.command("DROP DATABASE bait")
+    assert after == before
 
 
 # --- what may run ---
@@ -110,14 +114,14 @@ def test_no_rows_keep_their_columns(asker: Asker) -> None:
 
 FORBIDDEN = {
     "two statements": "SELECT 1; SELECT 2",
-    "a second statement that destroys": "SELECT 1; DROP TABLE kpi_values",
-    "a second statement behind a remark": "SELECT 1 -- \n; DROP TABLE kpi_values --",
-    "a second statement without blanks": "SELECT 1;DROP TABLE kpi_values;",
-    "a second statement behind a format": "SELECT 1 FORMAT Native; DROP TABLE kpi_values",
-    "a zero byte": "SELECT 1\0; DROP TABLE kpi_values",
-    "a setting of EXPLAIN": "graph = 1 SELECT 1; DROP TABLE kpi_values",
+    "a second statement that destroys": "SELECT 1; DROP TABLE bait.precious",
+    "a second statement behind a remark": "SELECT 1 -- \n; DROP TABLE bait.precious --",
+    "a second statement without blanks": "SELECT 1;DROP TABLE bait.precious;",
+    "a second statement behind a format": "SELECT 1 FORMAT Native; DROP TABLE bait.precious",
+    "a zero byte": "SELECT 1\0; DROP TABLE bait.precious",
+    "a setting of EXPLAIN": "graph = 1 SELECT 1; DROP TABLE bait.precious",
     "insert": "INSERT INTO kpi_values SELECT * FROM kpi_values",
-    "drop": "DROP TABLE kpi_values",
+    "drop": "DROP TABLE bait.precious",
     "alter": "ALTER TABLE kpi_values DELETE WHERE 1",
     "create": "CREATE TABLE t (a UInt8) ENGINE = Memory",
     "truncate": "TRUNCATE TABLE kpi_values",
@@ -200,8 +204,8 @@ def test_what_is_forbidden_is_refused(asker: Asker, name: str, tmp_path: Path, m
         ("SELECT * FROM {d:Identifier}.{t:Identifier}", {"d": "system", "t": "users"}),
         ("SELECT * FROM {t:Identifier}", {"t": "system.users"}),
         ("SELECT 'a' IN {t:Identifier}", {"t": "case_index"}),
-        ("SELECT {t:Identifier} FROM case_index", {"t": "1; DROP TABLE kpi_values"}),
-        ("SELECT '%(x)s', {y:UInt8}", {"x": "'; DROP TABLE kpi_values; --", "y": "1; DROP TABLE kpi_values"}),
+        ("SELECT {t:Identifier} FROM case_index", {"t": "1; DROP TABLE bait.precious"}),
+        ("SELECT '%(x)s', {y:UInt8}", {"x": "'; DROP TABLE bait.precious; --", "y": "1; DROP TABLE bait.precious"}),
     ],
 )
 def test_a_bound_name_opens_nothing(asker: Asker, sql: str, params: dict[str, Any]) -> None:
@@ -238,7 +242,7 @@ def test_any_text_is_answered_or_refused_in_order(asker: Asker, text: str) -> No
 def test_no_remark_hides_a_second_statement(asker: Asker, noise: list[str]) -> None:
     between = "".join(noise)
     with pytest.raises(QueryRejected):
-        asker.run(f"SELECT 1{between};{between}DROP TABLE kpi_values{between}")
+        asker.run(f"SELECT 1{between};{between}DROP TABLE bait.precious{between}")
 
 
 # --- parameters ---

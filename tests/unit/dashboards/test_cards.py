@@ -207,3 +207,12 @@ def test_a_card_does_not_depend_on_what_was_shown_before() -> None:
     assert kpi_card(made, VIEW).to_plotly_json().keys() == kpi_card(made, VIEW).to_plotly_json().keys()
     assert text(kpi_card(made, VIEW)) == text(kpi_card(made, VIEW))
     assert Value() == Value()
+
+
+@pytest.mark.parametrize(
+    ("open_cases", "words"), [(0, "target met ("), (20, "target met ("), (60, "target met so far (")]
+)
+def test_a_target_is_met_for_good_only_when_open_cases_cannot_undo_it(open_cases: int, words: str) -> None:
+    """990 of 1,000 decided: 60 open ones could bring it down to 93.4 %, 20 to 97.1 %."""
+    one = reading("by line", [0.99], numerator=990.0, denominator=1000.0, open_cases=open_cases)
+    assert words in text(kpi_card(tile(one, target=0.97), VIEW))

@@ -31,7 +31,7 @@ def take(reads: Any, tenant: str = "default") -> Snapshot:
 
 def test_the_first_line_says_what_waits_and_what_fires() -> None:
     assert top.headline(take(StandIn())).replace("\u00a0", " ") == (
-        "€ 90.9 k waits in 604 open cases; 2 alerts are firing"
+        "€ 90.9 k stands in 604 open cases; 2 alerts are firing"
     )
 
 
@@ -41,7 +41,9 @@ def test_different_currencies_are_not_added_up() -> None:
             first, second, *_ = super().waiting(tenant)
             return [first, dataclasses.replace(second, currency="USD")]
 
-    assert top.headline(take(Mixed())).replace("\u00a0", " ").startswith("€ 38.4 k and $ 21.9 k wait in 231 open cases")
+    assert (
+        top.headline(take(Mixed())).replace("\u00a0", " ").startswith("€ 38.4 k and $ 21.9 k stand in 231 open cases")
+    )
 
 
 def test_the_second_line_names_the_dearest_of_what_is_slow() -> None:

@@ -1,7 +1,8 @@
 """Scenario files: what arrives when, and which KPI values are then expected.
 
 at 2026-03-02T09:05                 the clock moves there, what follows is received then, and the jobs run
-  placed    O1/L1 2026-03-02T09:00 qty=2 amount=10     order line placed (also: shipped, cancelled, order-cancelled)
+  placed    O1/L1 2026-03-02T09:00 qty=2 amount=10     order line placed (also: shipped, cancelled, order-cancelled,
+                                                       order-failed)
   received  R1 2026-03-02T09:00                        return received (also: refunded, closed)
   call      a->b 2026-03-02T09:00 span=1 failed        integration call
   … id=X gives an event id (else it is made of the content), reason=… a reason to cancel
@@ -28,6 +29,7 @@ ORDER_EVENTS = {
     "shipped": "retail.order.line.shipped",
     "cancelled": "retail.order.line.cancelled",
     "order-cancelled": "retail.order.cancelled",
+    "order-failed": "retail.order.failed",
 }
 RETURN_EVENTS = {
     "received": "retail.return.received",
