@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ VERSION = 1
 SUFFIX = f".v{VERSION}.seg"
 _HEADER = struct.Struct(f"<8sHHQQ{SALT_BYTES}sI")  # magic, version, length, segment id, created at (ns), salt, checksum
 HEADER_BYTES = _HEADER.size
+GUESSES = 64
+"""How many markers are looked at when the header is damaged."""
 _NAME = re.compile(r"^(\d{8,20})\.v(\d+)\.seg$")
 
 
@@ -116,10 +119,23 @@ def read_segment(path: Path, segment: int, length: int | None = None) -> Segment
 
 
 def _guess_header(segment: int, raw: bytes) -> SegmentHeader:
-    """For a damaged header: the salt of the first thing that looks like a frame."""
+    """For a damaged header: the first salt that a good frame has, among those of what looks like a frame.
+
+    In order of place, so that a frame comes before anything that a caller put into its payload.
+    """
+    data, salts = memoryview(raw), dict.fromkeys(_salts(raw))
+    good = (salt for salt in salts if _next_start(data, raw, -1, salt, Damaged(Damage.BAD_MARKER, Claim())) is not None)
+    return SegmentHeader(segment, 0, next(good, next(iter(salts), bytes(SALT_BYTES))))
+
+
+def _salts(raw: bytes) -> Iterator[bytes]:
+    """What stands behind the first markers."""
     at = raw.find(MARKER)
-    salt = raw[at + len(MARKER) : at + PREFIX_BYTES] if at >= 0 else b""
-    return SegmentHeader(segment, 0, salt.ljust(SALT_BYTES, b"\0"))
+    for _ in range(GUESSES):
+        if at < 0:
+            return
+        yield raw[at + len(MARKER) : at + PREFIX_BYTES].ljust(SALT_BYTES, b"\0")
+        at = raw.find(MARKER, at + 1)
 
 
 def _next_start(data: memoryview, raw: bytes, at: int, salt: bytes, damaged: Damaged) -> int | None:
