@@ -87,8 +87,13 @@ class Sources(Generic[Store]):
         queue_depths: Callable[[Store, str, datetime, timedelta], Sequence[QueuePoint]],
         waiting_now: Callable[[Store, str, datetime], Sequence[WaitingPoint]] | None = None,
         queue_consumers: Callable[[Store, str, datetime], Mapping[str, str]] | None = None,
+        values_before: Callable[[Store, str, str, datetime], Sequence[KpiPoint]] | None = None,
     ) -> None:
-        """Called with (ch, tenant, grain), (ch, tenant, now, window), and (ch, tenant, now) for the two of impact."""
+        """Called with (ch, tenant, grain), (ch, tenant, now, window), and (ch, tenant, now) for the two of impact.
+
+        `values_before`, with (ch, tenant, grain, now), gives the bucket before the latest of each series.
+        """
+        self._values_before = values_before
         self._ch = ch
         self._latest_values = latest_values
         self._queue_depths = queue_depths
@@ -98,12 +103,14 @@ class Sources(Generic[Store]):
     def snapshot(self, tenant: str, now: datetime) -> Snapshot:
         """A view of one tenant at one instant; reads when asked."""
         ch, waiting_now, consumers = self._ch, self._waiting_now, self._queue_consumers
+        before = self._values_before
         return Snapshot(
             now,
             lambda grain: self._latest_values(ch, tenant, grain),
             lambda: self._queue_depths(ch, tenant, now, QUEUE_WINDOW),
             lambda: waiting_now(ch, tenant, now) if waiting_now else (),
             lambda: consumers(ch, tenant, now) if consumers else {},
+            lambda grain: before(ch, tenant, grain, now) if before else (),
         )
 
 
@@ -117,7 +124,9 @@ class Snapshot:
         queues: Callable[[], Sequence[QueuePoint]],
         waiting: Callable[[], Sequence[WaitingPoint]],
         consumers: Callable[[], Mapping[str, str]],
+        before: Callable[[str], Sequence[KpiPoint]],
     ) -> None:
+        self._before = before
         self._now = now
         self._kpis = kpis
         self._queues = queues
@@ -129,21 +138,28 @@ class Snapshot:
     def read(self, rule: Rule) -> list[Reading]:
         """The readings that a rule judges; a series that is not there has none."""
         if isinstance(rule.selector, KpiSelector):
-            return self._read_kpis(rule.selector)
+            return self._read_kpis(rule.selector, rule.min_sample_size)
         return self._read_queues(rule.selector)
 
-    def _read_kpis(self, selector: KpiSelector) -> list[Reading]:
+    def _read_kpis(self, selector: KpiSelector, enough: int) -> list[Reading]:
+        """A share whose bucket has only begun is judged together with the bucket before it."""
         if selector.grain not in self._kpi_values:
             self._kpi_values[selector.grain] = self._kpis(selector.grain)
         oldest = self._now - timedelta(seconds=selector.stale_after_s)
-        return [
-            _kpi_reading(point)
+        chosen = [
+            point
             for point in self._kpi_values[selector.grain]
             if point.kpi_id == selector.kpi_id
             and (not selector.basis or point.basis == selector.basis)
             and (point.dimension if point.dimension_value else "") == selector.dimension
             and selector.dimension_value in (None, point.dimension_value)
             and point.bucket_start >= oldest
+        ]
+        before: dict[tuple[str, ...], KpiPoint] = {}
+        if any(point.unit == "ratio" and point.sample_size < enough for point in chosen):
+            before = {_series(point): point for point in self._before(selector.grain)}
+        return [
+            _kpi_reading(point, before.get(_series(point)) if point.sample_size < enough else None) for point in chosen
         ]
 
     def _read_queues(self, selector: QueueSelector) -> list[Reading]:
@@ -156,7 +172,16 @@ class Snapshot:
         ]
 
 
-def _kpi_reading(point: KpiPoint) -> Reading:
+def _series(point: KpiPoint) -> tuple[str, ...]:
+    return point.kpi_id, point.basis, point.dimension, point.dimension_value
+
+
+def _kpi_reading(point: KpiPoint, before: KpiPoint | None) -> Reading:
+    """The reading of a bucket; of a share together with the bucket `before`, where one is given."""
+    value, numerator, denominator, sample = point.value, point.numerator, point.denominator, point.sample_size
+    if before is not None and point.unit == "ratio" and before.bucket_start < point.bucket_start:
+        numerator, denominator = numerator + before.numerator, denominator + before.denominator
+        value, sample = (numerator / denominator if denominator else None), sample + before.sample_size
     labels = {"kpi_id": point.kpi_id}
     if point.basis:
         labels["basis"] = point.basis
@@ -164,15 +189,15 @@ def _kpi_reading(point: KpiPoint) -> Reading:
         labels[point.dimension] = point.dimension_value
     return Reading(
         labels,
-        point.value,
+        value,
         point.bucket_start,
-        point.sample_size,
+        sample,
         values={
             "basis": point.basis,
             "grain": point.grain,
             "dimension_value": point.dimension_value,
-            "numerator": point.numerator,
-            "denominator": point.denominator,
+            "numerator": numerator,
+            "denominator": denominator,
             "unit": point.unit,
         },
     )

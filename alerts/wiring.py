@@ -13,7 +13,7 @@ from alerts.sources import QUEUE_WINDOW, Sources
 from control import OutboundHttp, Signer
 from core.clock import Clock
 from core.settings import Settings
-from kpis import latest_values, waiting_now
+from kpis import KpiValue, latest_values, trends, waiting_now
 from metrics import queue_depths
 from storage import ClickHouse, StateDb, load_sql
 
@@ -31,6 +31,17 @@ def tenants_with_data(ch: ClickHouse, clock: Clock) -> list[str]:
     """Every tenant that rules can say something about."""
     since = _text(clock.now() - QUEUE_WINDOW)
     return [name for (name,) in ch.query(load_sql("alerts", "tenants"), {"since": since}).rows]
+
+
+def values_before(ch: ClickHouse, tenant: str, grain: str, now: datetime) -> list[KpiValue]:
+    """The bucket right before the latest of each series that has values in both."""
+    bucket = timedelta(days=1) if grain == "day" else timedelta(hours=1)
+    found = trends(ch, tenant, grain, start=now - 2.1 * bucket)
+    return [
+        values[-2]
+        for values in found.values()
+        if len(values) > 1 and values[-1].bucket_start - values[-2].bucket_start < 1.1 * bucket
+    ]
 
 
 def open_alerts(
@@ -53,7 +64,12 @@ def open_alerts(
         signer = Signer(secret, setting="alert_webhook_secret") if secret else None
         notifier = WebhookNotifier(settings.alert_webhook_url, http, clock, signer)
     sources = Sources(
-        ch, latest_values, partial(queue_depths, timezone=settings.timezone), waiting_now, queue_consumers
+        ch,
+        latest_values,
+        partial(queue_depths, timezone=settings.timezone),
+        waiting_now,
+        queue_consumers,
+        values_before,
     )
     return AlertService(
         state,

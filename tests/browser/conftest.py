@@ -32,8 +32,9 @@ def serve() -> Iterator[Callable[..., Served]]:
         yield lambda standin=None, **options: running.enter_context(Served(standin or StandIn(), **options))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser a module: while Playwright is open, its event loop counts as running in the tests' thread."""
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium: install it with `apt-get install chromium`, or point OPSINTEL_CHROMIUM at one")

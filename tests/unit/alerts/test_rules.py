@@ -42,7 +42,7 @@ def test_the_built_in_rules() -> None:
     assert (failing.kind, backing_up.kind) == ("kpi", "queue_depth")
     reading = Reading({"edge": "a->b"}, 0.123, NOW, 1_200, values={"numerator": 148.0, "denominator": 1200.0})
     assert failing.texts("default", reading)["summary"] == (
-        "a->b: 12.3 % of calls fail (148 of 1,200 this hour; alert above 5.0 %)"
+        "a->b: 12.3 % of calls fail (148 of 1,200 calls; alert above 5.0 %)"
     )
     values = {"depth": 312.0, "usual_depth": 14.5, "oldest_age_s": 5_460.0}
     texts = backing_up.texts("default", Reading({"destination": "warehouse.pick"}, 21.5, NOW, values=values))

@@ -75,7 +75,7 @@ def test_rows_become_a_message(
     ]
     assert service.evaluate().decided == 0
     failing, deep = (request.json()["alerts"][0] for request in server.posts())
-    assert failing["annotations"]["summary"].startswith(f"{EDGE}: 30.0 % of calls fail (60 of 200 this hour")
+    assert failing["annotations"]["summary"].startswith(f"{EDGE}: 30.0 % of calls fail (60 of 200 calls")
     assert failing["annotations"]["impact"] == (
         "1 case worth 250.00 EUR waits at warehouse now, the oldest since 2026-03-02T05:31:00Z"
     )
@@ -86,6 +86,40 @@ def test_rows_become_a_message(
     assert tenant in tenants_with_data(clickhouse, clock)
     assert queue_consumers(clickhouse, tenant, clock.now()) == {"fulfilment.requests": "warehouse"}
     assert queue_consumers(clickhouse, "another-" + tenant, clock.now()) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "current", "state_then", "summary"),
+    [
+        ((60, 100), (2, 3), "firing", "60.2 % of calls fail (62 of 103 calls"),
+        ((60, 100), (1, 40), None, ""),
+        ((1, 10), (1, 5), None, ""),
+        ((4, 12), (4, 12), "firing", "33.3 % of calls fail (8 of 24 calls"),
+    ],
+    ids=["an hour that has just begun", "one that speaks for itself", "too few in both", "a quiet edge"],
+)
+def test_a_thin_hour_is_judged_with_the_one_before(
+    clickhouse: ClickHouse,
+    state: StateDb,
+    clock: ManualClock,
+    http: OutboundHttp,
+    tenant: str,
+    before: tuple[int, int],
+    current: tuple[int, int],
+    state_then: str | None,
+    summary: str,
+) -> None:
+    """Else a rule would be blind at the start of every hour, and on an edge with few calls."""
+    service = open_alerts(load_settings(), state, clickhouse, clock, http, tenants=lambda: [tenant])
+    clock.advance(300)
+    set_rate(clickhouse, tenant, clock.now() - timedelta(hours=1), *before)
+    set_rate(clickhouse, tenant, clock.now(), *current)
+    for _ in range(6):
+        service.evaluate()
+        clock.advance(15)
+    found = [(str(view.state), view.annotations["summary"]) for view in service.active(tenant)]
+    assert [name for name, _ in found] == ([state_then] if state_then else [])
+    assert all(summary in text for _, text in found)
 
 
 @pytest.mark.parametrize(
