@@ -118,4 +118,5 @@ def _totals(steps: Sequence[WaitingStep]) -> list[str]:
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for step in steps:
         sums[step.currency] += step.value
-    return [formats.money(total, currency) for currency, total in sorted(sums.items(), key=lambda item: -item[1])]
+    priced = {currency: total for currency, total in sums.items() if total} or sums  # steps without a price add nothing
+    return [formats.money(total, currency) for currency, total in sorted(priced.items(), key=lambda item: -item[1])]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,6 +45,15 @@ def test_different_currencies_are_not_added_up() -> None:
     assert (
         top.headline(take(Mixed())).replace("\u00a0", " ").startswith("€ 38.4 k and $ 21.9 k stand in 231 open cases")
     )
+
+
+def test_steps_without_a_price_add_no_sum() -> None:
+    class Unpriced(StandIn):
+        def waiting(self, tenant: str) -> Sequence[Any]:
+            first, second, *_ = super().waiting(tenant)
+            return [first, dataclasses.replace(second, currency="", value=Decimal(0))]
+
+    assert top.headline(take(Unpriced())).replace("\u00a0", " ").startswith("€ 38.4 k stands in 231 open cases")
 
 
 def test_the_second_line_names_the_dearest_of_what_is_slow() -> None:
