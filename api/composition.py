@@ -21,7 +21,7 @@ from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
-from metrics import OwnMetrics, SelfTracing
+from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
 
 log = get_logger("api")
@@ -77,7 +77,7 @@ def build(stores: Stores, clock: Clock) -> Services:
     """Wires the rooms; starts nothing."""
     settings, ch, state = stores.settings, stores.ch, stores.state
     own = OwnMetrics(clock, version=VERSION, engine_version=ch.version)
-    tracing = SelfTracing(settings.self_tracing_endpoint, version=VERSION) if settings.self_tracing_endpoint else None
+    tracing = open_self_tracing(settings, version=VERSION)
     authenticator = make_authenticator(settings, state, clock)
     catalogue = load_catalogue()
     http = OutboundHttp()

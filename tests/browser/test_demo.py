@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Watched
-from tests.integration.service import environment, free_port
+from tests.integration.served import environment, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -68,23 +69,17 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
-    port, log = free_port(), folder / "demo.log"
-    settings = {
-        "http_port": port,
-        "otlp_grpc_port": free_port(),
-        "otlp_http_port": free_port(),
-        "kpi_interval_s": 5,
-        "alert_interval_s": 2,
-    }
+    log = folder / "demo.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "api.cli", "demo", "--days", str(DAYS)],
-            env=environment(folder / "data", **settings),
+            env=environment(folder, OPSINTEL_KPI_INTERVAL_S="5", OPSINTEL_ALERT_INTERVAL_S="2"),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    found = Demo(process, f"http://127.0.0.1:{port}", folder / "data", log)
     try:
+        told = eventually(lambda: re.search(r"opsintel is at (http://[^/ ]+)/", log.read_text()))
+        found = Demo(process, told[1], folder / "data", log)
         truth = found.data / "demo-truth.json"
         found.eventually("the back-fill", lambda: truth.exists() and len(truth.read_text()) > 10)
         yield found

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,15 @@ class Served:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path, **more: str) -> Iterator[Served]:
+    """`opsintel serve` for the length of the block; fails when SIGTERM does not end it with status 0 within 15 s."""
+    service = Served(folder, **more)
+    try:
+        yield service
+        status, seconds = service.stop()
+        assert (status, seconds < 15) == (0, True), service.log.read_text()[-2000:]
+    finally:
+        service.end()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.service import environment, served
+from tests.integration.served import environment, serving
 
 SHARED = Path(os.environ.get("OPSINTEL_SHARED", Path(__file__).parents[3] / "shared"))
 CHECKS = SHARED / "acceptance"
@@ -26,7 +26,7 @@ def run(script: str, *arguments: str, folder: Path) -> str:
     """The script's output; a failed check fails the test with the lines that say so."""
     done = subprocess.run(
         [sys.executable, str(CHECKS / script), *arguments],
-        env=environment(folder / "unused"),
+        env=environment(folder),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -40,8 +40,8 @@ def run(script: str, *arguments: str, folder: Path) -> str:
 @pytest.mark.timeout(600)
 def test_otlp_conformance(tmp_path: Path) -> None:
     """Every answer on the wire and every stored column, as the OTLP specification and the exporter's tables say."""
-    with served(tmp_path) as service:
-        doors = ("--grpc", service.otlp_grpc, "--http", service.otlp_http, "--api", service.api)
+    with serving(tmp_path) as service:
+        doors = ("--grpc", service.grpc, "--http", service.http, "--api", service.url)
         output = run("otlp_conformance.py", *doors, folder=tmp_path)
     assert ", 0 failed" in output
 
@@ -49,8 +49,8 @@ def test_otlp_conformance(tmp_path: Path) -> None:
 def test_strangers_are_refused_in_every_encoding(tmp_path: Path) -> None:
     """With a key configured, no key and a wrong key are answered with the protocol's own refusal."""
     token = "an-administrator-of-the-tests"
-    with served(tmp_path, admin_token=token) as service:
-        doors = ("--grpc", service.otlp_grpc, "--http", service.otlp_http, "--api", service.api)
+    with serving(tmp_path, OPSINTEL_ADMIN_TOKEN=token) as service:
+        doors = ("--grpc", service.grpc, "--http", service.http, "--api", service.url)
         output = run("otlp_conformance.py", *doors, "--token", token, "--only", "auth", folder=tmp_path)
     assert "3 passed, 0 failed, 0 skipped" in output
 
