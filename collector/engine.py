@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from collector.wal import LANE_BITS
 from storage import ClickHouse, SegmentMeta, Signal, load_sql
 
 
@@ -21,9 +22,35 @@ class Engine(Protocol):
         """How many rows of a segment the signal's tables hold."""
         ...
 
-    def highest_segment(self) -> int:
-        """The highest segment id in any table."""
+    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
+        """Removes the rows of a segment from the signal's tables; they are gone when it returns."""
         ...
+
+    def make_durable(self) -> float:
+        """Makes sure that rows are safely on disk that were taken as many seconds before the call as it returns."""
+        ...
+
+    def incarnation(self) -> str:
+        """Changes whenever the engine may have lost what was not on disk; "" when that cannot be told."""
+        ...
+
+    def highest_segments(self) -> dict[int, int]:
+        """The highest segment id in any table, by lane of the log."""
+        ...
+
+
+TABLES = {
+    Signal.TRACES: ("otel_traces",),
+    Signal.LOGS: ("otel_logs",),
+    Signal.METRICS: (
+        "otel_metrics_gauge",
+        "otel_metrics_sum",
+        "otel_metrics_histogram",
+        "otel_metrics_exponential_histogram",
+        "otel_metrics_summary",
+    ),
+}
+"""Where a segment's items are one row each. Other tables that a view fills collapse repeated rows by themselves."""
 
 
 class ClickHouseEngine:
@@ -39,5 +66,20 @@ class ClickHouseEngine:
         sql = load_sql("collector", f"segment_{signal.value}")
         return int(self._ch.query(sql, {"tenant": tenant, "segment": segment}).scalar() or 0)
 
-    def highest_segment(self) -> int:
-        return int(self._ch.query(load_sql("collector", "highest_segment")).scalar() or 0)
+    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
+        for table in TABLES[signal]:
+            self._ch.command(
+                load_sql("collector", "forget_segment"),
+                {"table": table, "tenant": tenant, "segment": segment},
+                {"mutations_sync": 2},
+            )
+
+    def make_durable(self) -> float:
+        return self._ch.make_durable()
+
+    def incarnation(self) -> str:
+        return self._ch.incarnation()
+
+    def highest_segments(self) -> dict[int, int]:
+        rows = self._ch.query(load_sql("collector", "highest_segments"), {"bits": LANE_BITS}).rows
+        return {int(lane): int(segment) for lane, segment in rows}

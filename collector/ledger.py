@@ -3,30 +3,30 @@
     received = stored + quarantined + duplicates + pending
 
 What is settled stands in the state database, written in one transaction per segment, once per segment id; what is
-pending is what the log holds beyond that, and is counted again from the log at a start. So a kill at any moment leaves
-the sum right. Only the process that owns the log knows what is pending. Rejected items were never accepted and are not
-in here.
+pending is what the log holds beyond that, counted from its files whenever somebody asks. So a kill at any moment leaves
+the sum right, and it does not matter which process accepted. Rejected items were never accepted and are not in here.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
-from collector.wal import Frame, SegmentContent
+from collector.wal import LANE_BITS, UNKNOWN, Items, SegmentContent, lane_of
 from core import Clock
 from storage import Signal, StateDb
 from storage.state.ledger_tables import LEDGER, LEDGER_SEGMENTS
 
 HOUR_NS = 3_600 * 10**9
-UNKNOWN = "unknown"
-"""The signal of damaged frames that do not tell theirs."""
 KEPT_SEGMENTS = 100_000
-"""Ids of settled segments that are remembered; their files are long gone by then."""
+"""Ids of settled segments that are remembered for each lane; their files are long gone by then."""
+ASKED_AT_ONCE = 500
+Pending = Callable[[], Mapping[int, Items]]
+"""The items of every segment whose file does not say that it is settled."""
 
 
 @dataclass(frozen=True)
@@ -75,25 +75,10 @@ def hour_of(received_at_ns: int) -> int:
 class Ledger:
     """Counts under one lock, so that every reading balances. Raises core.StorageError when the database fails."""
 
-    def __init__(self, state: StateDb, clock: Clock) -> None:
-        self._state, self._clock = state, clock
-        self._pending: Counter[tuple[str, str]] = Counter()
+    def __init__(self, state: StateDb, clock: Clock, pending: Pending = dict) -> None:
+        self._state, self._clock, self._in_log = state, clock, pending
+        self._settled: dict[int, bool] = {}  # of segments that the log has, or had lately
         self._lock = threading.Lock()
-
-    def accepted(self, frames: Iterable[Frame]) -> None:
-        """These frames are on disk: their items are received and pending."""
-        with self._lock:
-            for frame in frames:
-                self._pending[frame.signal, frame.tenant] += frame.items
-
-    def found(self, content: SegmentContent) -> None:
-        """A start found this segment in the log; unless it is settled already, its items are pending."""
-        if self.is_settled(content.segment):
-            return
-        self.accepted(content.frames)
-        with self._lock:
-            for region in content.bad:
-                self._pending[region.claim.signal or UNKNOWN, region.claim.tenant] += region.claim.items
 
     def is_settled(self, segment: int) -> bool:
         """Whether the segment's outcome has been committed."""
@@ -110,12 +95,11 @@ class Ledger:
                 for key, outcome in sorted(outcomes.items()):
                     _add(connection, key, outcome)
                 if segment % 1_000 == 0:
+                    known, lane = LEDGER_SEGMENTS.c.segment, lane_of(segment) << LANE_BITS
                     connection.execute(
-                        delete(LEDGER_SEGMENTS).where(LEDGER_SEGMENTS.c.segment < segment - KEPT_SEGMENTS)
+                        delete(LEDGER_SEGMENTS).where(and_(known >= lane, known < segment - KEPT_SEGMENTS))
                     )
-            for key, outcome in outcomes.items():
-                self._pending[key.signal, key.tenant] -= outcome.total
-            self._pending = +self._pending
+            self._settled[segment] = True
         return True
 
     def totals(self, tenant: str | None = None) -> dict[str, LedgerEntry]:
@@ -131,7 +115,7 @@ class Ledger:
             with self._state.connect() as connection:
                 settled = {row[0]: [int(cell) for cell in row[1:]] for row in connection.execute(statement)}
             pending: Counter[str] = Counter()
-            for (signal, owner), items in self._pending.items():
+            for (signal, owner), items in self._pending().items():
                 if tenant is None or owner == tenant:
                     pending[signal] += items
         found = {}
@@ -152,24 +136,46 @@ class Ledger:
     def pending(self) -> int:
         """Items of all signals and tenants that are acknowledged and not settled."""
         with self._lock:
-            return sum(self._pending.values())
+            return self._pending().total()
 
-    def highest_segment(self) -> int:
-        """The highest id that was ever settled, 0 if none."""
+    def _pending(self) -> Items:
+        """What the log holds, without the segments that were settled before their files said so."""
+        in_log = self._in_log()
+        new = [segment for segment in in_log if segment not in self._settled]
         with self._state.connect() as connection:
-            return int(connection.execute(select(func.max(LEDGER_SEGMENTS.c.segment))).scalar() or 0)
+            for start in range(0, len(new), ASKED_AT_ONCE):
+                asked = new[start : start + ASKED_AT_ONCE]
+                found = connection.scalars(
+                    select(LEDGER_SEGMENTS.c.segment).where(LEDGER_SEGMENTS.c.segment.in_(asked))
+                )
+                self._settled |= dict.fromkeys(asked, False) | dict.fromkeys(found, True)
+        self._settled = {segment: settled for segment, settled in self._settled.items() if segment in in_log}
+        pending: Items = Counter()
+        for segment, items in in_log.items():
+            if not self._settled[segment]:
+                pending += items
+        return pending
+
+    def highest_segments(self) -> dict[int, int]:
+        """The highest id that was ever settled, by lane."""
+        lane = LEDGER_SEGMENTS.c.segment.op(">>")(LANE_BITS)
+        with self._state.connect() as connection:
+            rows = connection.execute(select(lane, func.max(LEDGER_SEGMENTS.c.segment)).group_by(lane))
+            return {int(row[0]): int(row[1]) for row in rows}
 
 
-def outcomes_of(content: SegmentContent, refused: Mapping[int, str] | Sequence[int] = ()) -> dict[LedgerKey, Outcome]:
-    """A segment's outcome when the frames with these indexes were refused and all others were stored."""
+def outcomes_of(
+    content: SegmentContent, refused: Collection[int] = (), duplicates: Collection[int] = ()
+) -> dict[LedgerKey, Outcome]:
+    """A segment's outcome when the frames with these indexes were refused or known already, all others stored."""
     counts: dict[LedgerKey, list[int]] = {}
     for index, frame in enumerate(content.frames):
         key = LedgerKey(hour_of(frame.received_at_ns), frame.signal, frame.tenant)
-        counts.setdefault(key, [0, 0])[1 if index in refused else 0] += frame.items
+        counts.setdefault(key, [0, 0, 0])[1 if index in refused else 2 if index in duplicates else 0] += frame.items
     for region in content.bad:
         key = LedgerKey(hour_of(content.created_ns), region.claim.signal or UNKNOWN, region.claim.tenant)
-        counts.setdefault(key, [0, 0])[1] += region.claim.items
-    return {key: Outcome(stored, quarantined) for key, (stored, quarantined) in counts.items()}
+        counts.setdefault(key, [0, 0, 0])[1] += region.claim.items
+    return {key: Outcome(*found) for key, found in counts.items()}
 
 
 def _settled(connection: Connection, segment: int) -> bool:

@@ -1,7 +1,8 @@
 """The collector, put together: receivers in front, the log in the middle, the writer behind.
 
-Without a store it only receives: segments stay on disk for the process that owns the engine. Every way in (receivers,
-importers, events) goes through `append`, which returns when the items are durable.
+Without a store it only receives: it writes a lane of the log, and its segments stay on disk for the process that owns
+the engine. With one it also stores what all lanes hold. Every way in (receivers, importers, events) goes through
+`append`, which returns when the items are durable.
 """
 
 from __future__ import annotations
@@ -14,11 +15,23 @@ from prometheus_client import CollectorRegistry
 
 from collector.admission import Admitted
 from collector.engine import ClickHouseEngine, Engine
+from collector.keeper import SegmentKeeper
 from collector.ledger import Ledger
 from collector.quarantine import Quarantine
 from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
-from collector.wal import Files, Frame, LogEvents, Position, SegmentLog
+from collector.wal import (
+    Backlog,
+    Files,
+    Frame,
+    LogEvents,
+    Position,
+    SegmentLog,
+    SystemFiles,
+    keep_above,
+    lane_folder,
+)
 from collector.wal.replay import Found
 from collector.writer import SegmentWriter
 from core import Clock, Settings, get_logger
@@ -27,14 +40,15 @@ from storage import ClickHouse, Signal, StateDb
 _log = get_logger("collector")
 DECODERS = 2
 """Threads that decode large HTTP bodies; protobuf holds the interpreter's lock, so more would not be faster."""
-DRAIN_S, RECEIVERS_S = 8.0, 3
+DRAIN_S, TIDY_S, RECEIVERS_S = 7.0, 2.0, 3
 """Of the 15 seconds in which a service must be gone."""
+OWNERS_LANE = 0
 
 
 class Collector:
-    """Opens the log (repairing it) when made; `start` opens the doors, `stop` closes them and drains.
+    """Opens its lane of the log (repairing it) when made; `start` opens the doors, `stop` closes them and drains.
 
-    Raises ConfigurationError when a port or the log cannot be used.
+    Raises ConfigurationError when a port or the log cannot be used, Conflict when another process has the lane.
     """
 
     def __init__(
@@ -50,49 +64,67 @@ class Collector:
     ) -> None:
         self._settings, self._clock = settings, clock
         self.metrics = CollectorMetrics(registry)
-        self.ledger = Ledger(state, clock)
-        store = engine or (ClickHouseEngine(ch) if ch is not None else None)
-        settings.wal_dir.mkdir(parents=True, exist_ok=True)
-        quarantine = Quarantine(settings.wal_dir / "quarantine", clock)
+        folder, store = settings.wal_dir, engine or (ClickHouseEngine(ch) if ch is not None else None)
+        folder.mkdir(parents=True, exist_ok=True)
+        quarantine = Quarantine(folder / "quarantine", clock)
+        floors = self._keep_ids_unique(state, store, files or SystemFiles())
         self.log = SegmentLog(
-            settings.wal_dir,
+            folder,
+            lane=None if store is None else OWNERS_LANE,
             clock=clock,
             quarantine=quarantine,
             segment_bytes=settings.wal_segment_bytes,
             max_bytes=settings.wal_max_bytes,
-            floor=self._floor(store),
-            files=files,
-            events=LogEvents(self._durable, self._found, self.metrics.fsync.observe, self.metrics.log_failures.inc),
-        )
-        self.metrics.watch(lambda: self.log.bytes_on_disk, lambda: self.log.sealed_count, lambda: self.ledger.pending())
-        self._writer = store and SegmentWriter(
-            self.log,
-            self.ledger,
-            store,
-            quarantine,
-            self.metrics,
-            clock,
+            min_free_bytes=settings.wal_min_free_bytes,
             age_s=settings.wal_segment_age_ms / 1000,
-            workers=settings.writers,
+            floor=lambda lane: floors.get(lane, 0) + 1,
+            files=files,
+            events=LogEvents(
+                self._durable, self._found, self.metrics.fsync.observe, self.metrics.log_failures.inc, self._sealed
+            ),
         )
+        self._backlog: Backlog | None = None
+        self._writer: SegmentWriter | None = None
+        self.ledger = Ledger(state, clock)
+        if store is not None:
+            self._backlog = Backlog(folder, clock, quarantine, files=files, found=self._found)
+            self.ledger = Ledger(state, clock, self._backlog.pending)
+            seen = SeenRequests(state, window_s=settings.resend_window_s)
+            self._writer = SegmentWriter(
+                self._backlog, self.ledger, seen, store, quarantine, self.metrics, clock, workers=settings.writers
+            )
+            note = folder / "engine-incarnation"
+            self.keeper = SegmentKeeper(self._backlog, self._writer, seen, store, self.metrics, clock, note)
+            backlog, ledger = self._backlog, self.ledger
+            self.metrics.watch(lambda: backlog.bytes_on_disk, lambda: backlog.waiting, lambda: ledger.pending())
         self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="otlp-decode")
         self._http: HttpServer | None = None
         self._grpc: GrpcServer | None = None
 
     # --- life ---
 
-    def start(self, authenticate: Authenticate | None) -> None:
-        """Starts the writer, and the receivers too unless `authenticate` is None. Raises ConfigurationError."""
+    def start(self, authenticate: Authenticate | None, *, shared_ports: bool = False) -> None:
+        """Starts the writer, and the receivers too unless `authenticate` is None. Raises ConfigurationError.
+
+        `shared_ports`: other processes listen on the same ports, and the system spreads the connections.
+        """
         if authenticate is not None:
             settings, limit = self._settings, self._settings.otlp_max_request_bytes
             app = self.http_application(authenticate)
             host = settings.otlp_bind_host
-            self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S)
+            self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S, shared=shared_ports)
             self._grpc = GrpcServer(
-                self._append_admitted, authenticate, self.metrics, host, settings.otlp_grpc_port, max_bytes=limit
+                self._append_admitted,
+                authenticate,
+                self.metrics,
+                host,
+                settings.otlp_grpc_port,
+                max_bytes=limit,
+                shared=shared_ports,
             )
         if self._writer:
             self._writer.start()
+            self.keeper.start()
         if self._http and self._grpc:
             self._http.start()
             self._grpc.start()
@@ -106,8 +138,11 @@ class Collector:
             self._http.stop()
         self._pool.shutdown(wait=True)
         self.log.close()
-        drained = self._writer.stop(deadline_s) if self._writer else True
-        _log.info("collector stopped", drained=drained, segments_left=self.log.sealed_count)
+        drained = True
+        if self._writer and self._backlog:
+            drained = self._writer.stop(deadline_s)
+            self.keeper.stop(TIDY_S)
+            _log.info("collector stopped", drained=drained, segments_left=self._backlog.waiting)
         return drained
 
     @property
@@ -136,8 +171,8 @@ class Collector:
         return self.log.submit([Frame(signal, tenant, self._clock.time_ns(), items, payload)])
 
     def flush(self, timeout: float = 60.0) -> bool:
-        """Waits until all that is durable now is stored; False if that took longer. Raises nothing else."""
-        return self._writer.flush(timeout) if self._writer else False
+        """Waits until all that this process was given until now is stored; False if that took longer."""
+        return self._backlog.wait_settled(self.log.seal(), timeout) if self._backlog else False
 
     def _append_admitted(self, signal: Signal, tenant: str, admitted: Admitted) -> None:
         self.append(signal, tenant, admitted.payload, admitted.items)
@@ -148,20 +183,27 @@ class Collector:
     # --- what the log tells ---
 
     def _durable(self, frames: Sequence[Frame]) -> None:
-        self.ledger.accepted(frames)
         for frame in frames:
             self.metrics.received.labels(frame.signal.value).inc(frame.items)
 
     def _found(self, found: Found) -> None:
         self.metrics.torn.inc(found.torn_bytes)
-        self.ledger.found(found.content)
 
-    def _floor(self, store: Engine | None) -> int:
-        """Below every id that may have been given: a token used twice would store nothing the second time.
+    def _sealed(self) -> None:
+        if self._backlog:
+            self._backlog.wake()
 
-        The log remembers its ids itself; this is for a log that was lost while the ledger or the tables were kept.
+    def _keep_ids_unique(self, state: StateDb, store: Engine | None, files: Files) -> dict[int, int]:
+        """The highest id that each lane has ever given, as the ledger knows or else the tables.
+
+        A token used twice would store nothing the second time. The log remembers its ids itself; this is for a log that
+        was lost while the ledger or the tables were kept.
         """
-        highest = self.ledger.highest_segment()
+        highest = Ledger(state, self._clock).highest_segments()
         if not highest and store is not None:
-            highest = store.highest_segment()
-        return highest + 1
+            highest = store.highest_segments()
+        if store is not None:
+            for lane, segment in highest.items():
+                if lane != OWNERS_LANE:
+                    keep_above(lane_folder(self._settings.wal_dir, lane), files, segment + 1)
+        return highest

@@ -23,10 +23,17 @@ class Quarantine:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder, self._clock = folder, clock
 
+    def holds(self, segment: int, offset: int, reason: str) -> bool:
+        """Whether this was kept."""
+        return self._path(segment, offset, reason).exists()
+
+    def _path(self, segment: int, offset: int, reason: str) -> Path:
+        return self.folder / f"{segment:08d}-{offset:012d}-{reason}.bin"
+
     def keep(self, segment: int, offset: int, reason: str, data: bytes, details: Mapping[str, object]) -> Path:
         """Writes the bytes and why; returns the path once both are on the disk. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{segment:08d}-{offset:012d}-{reason}.bin"
+        path = self._path(segment, offset, reason)
         if path.exists():
             return path
         note = {"segment": segment, "offset": offset, "reason": reason, "kept_at": self._clock.now(), **details}

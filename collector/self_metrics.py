@@ -24,6 +24,8 @@ class CollectorMetrics:
         self.rejected = counter("rejected_items", "Items refused by partial success.", "signal")
         self.refused = counter("refused_requests", "Requests answered with an error.", "transport", "code")
         self.stored = counter("stored_items", "Items taken by the engine.", "signal")
+        self.duplicates = counter("duplicate_items", "Items not stored because the same bytes were before.", "signal")
+        self.restored = counter("restored_items", "Items stored again because the engine had lost them.")
         self.quarantined = counter("quarantined_items", "Items kept aside instead of stored.", "reason")
         self.torn = counter("torn_tail_bytes", "Bytes cut from the end of the log at starts.")
         self.log_failures = counter("log_failures", "Failed writes and syncs of the log.")

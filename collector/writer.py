@@ -1,10 +1,11 @@
-"""The writer: for every sealed segment one insert for each signal and tenant, then the ledger, then the file goes.
+"""The writer: for every sealed segment one insert for each signal and tenant, then the ledger, then it is settled.
 
 Several workers store a segment each, oldest first, and may finish in any order. A segment's id is the deduplication
-token, so repeating any step after a crash changes nothing, whatever became of its neighbours. An engine that cannot be
-reached is asked again for ever, with growing pauses: the log grows meanwhile, not the memory. A segment that the engine
-refuses for what is *in* it is split until the refused frames are alone; those go to quarantine, the others are stored.
-The writer does not promise that the engine's own data is synced to disk when a segment's file goes.
+token, so repeating any step after a crash changes nothing, whatever became of its neighbours. Frames whose bytes were
+stored before are counted as duplicates and left out. An engine that cannot be reached is asked again for ever, with
+growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is split
+until the refused frames are alone; those go to quarantine, the others are stored. Files of settled segments stay: they
+are the keeper's business.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import TypeVar
 from collector.engine import Engine
 from collector.ledger import Ledger, outcomes_of
 from collector.quarantine import Quarantine
+from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
-from collector.wal import Frame, Sealed, SegmentContent, SegmentLog, read_segment
+from collector.wal import Backlog, Frame, Sealed, SegmentContent, SegmentFile, read_segment
 from core import Clock, Retryable, StorageError, get_logger
 from storage import SegmentMeta, Signal
 
@@ -28,6 +30,7 @@ _T = TypeVar("_T")
 _Indexed = tuple[int, Frame]
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 TRIES_BEFORE_SPLIT = 2
+TAKE_S = 0.25
 
 
 class _Halted(Exception):
@@ -38,9 +41,24 @@ class _Halted(Exception):
 class _Job:
     """A segment on its way into the engine; `refused` maps the index of a frame to the engine's reason."""
 
-    sealed: Sealed
+    file: SegmentFile
     content: SegmentContent
+    replayed: bool
+    duplicates: frozenset[int] = frozenset()
     refused: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def segment(self) -> int:
+        """Its id."""
+        return self.file.segment
+
+    def groups(self) -> dict[tuple[Signal, str], list[_Indexed]]:
+        """The frames to be stored, by what goes into one insert."""
+        found: dict[tuple[Signal, str], list[_Indexed]] = {}
+        for index, frame in enumerate(self.content.frames):
+            if index not in self.duplicates:
+                found.setdefault((frame.signal, frame.tenant), []).append((index, frame))
+        return dict(sorted(found.items()))
 
 
 class SegmentWriter:
@@ -48,20 +66,20 @@ class SegmentWriter:
 
     def __init__(
         self,
-        log: SegmentLog,
+        backlog: Backlog,
         ledger: Ledger,
+        seen: SeenRequests,
         engine: Engine,
         quarantine: Quarantine,
         metrics: CollectorMetrics,
         clock: Clock,
         *,
-        age_s: float,
         workers: int = 1,
         chance: random.Random | None = None,
     ) -> None:
-        self._log, self._ledger, self._engine = log, ledger, engine
+        self._backlog, self._ledger, self._seen, self._engine = backlog, ledger, seen, engine
         self._quarantine, self._metrics, self._clock = quarantine, metrics, clock
-        self._age_s, self._chance = age_s, chance or random.Random()
+        self._chance = chance or random.Random()
         self._halt, self._drain = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"segment-writer-{number}", daemon=True)
@@ -73,18 +91,15 @@ class SegmentWriter:
         for thread in self._threads:
             thread.start()
 
-    def flush(self, timeout: float) -> bool:
-        """Seals, and waits until everything acknowledged before the call is settled; False if that took too long."""
-        return self._log.wait_removed(self._log.seal(), timeout)
-
     def stop(self, deadline_s: float) -> bool:
-        """Drains the (closed) log and ends; False when segments were left for the next start."""
+        """Stores what waits in the (closed) log and ends; False when segments were left for the next start."""
+        self._backlog.look()
         self._drain.set()
-        self._log.wake()
+        self._backlog.wake()
         self._join(deadline_s)
         self._halt.set()
         self._join(5.0)
-        return not self._log.sealed_count
+        return not self._backlog.waiting
 
     def _join(self, seconds: float) -> None:
         """Waits for all workers, together not longer than this."""
@@ -96,54 +111,76 @@ class SegmentWriter:
 
     def _run(self) -> None:
         while not self._halt.is_set():
-            sealed = self._log.take(self._pause())
+            sealed = self._backlog.take(TAKE_S)
             try:
                 if sealed is not None:
                     self._store(sealed)
                 elif self._drain.is_set():
                     return
-                elif (age := self._log.age()) is not None and age >= self._age_s:
-                    self._log.request_seal()
             except _Halted:
                 return
             except Exception:  # the rim of the thread: nothing is lost, the segment is tried again
                 _log.exception("the writer failed", segment=sealed.segment if sealed else None)
                 self._halt.wait(LONGEST_PAUSE_S)
                 if sealed is not None:
-                    self._log.give_back(sealed)
-
-    def _pause(self) -> float:
-        """How long to wait for a sealed segment before the active one is old enough."""
-        age = self._log.age()
-        return self._age_s if age is None else min(max(self._age_s - age, 0.001), self._age_s)
+                    self._backlog.give_back(sealed)
 
     def _store(self, sealed: Sealed) -> None:
-        if not (sealed.replayed and self._retried(lambda: self._ledger.is_settled(sealed.segment))):
-            job = _Job(sealed, read_segment(sealed.path, sealed.segment, sealed.length))
-            groups: dict[tuple[Signal, str], list[_Indexed]] = {}
-            for index, frame in enumerate(job.content.frames):
-                groups.setdefault((frame.signal, frame.tenant), []).append((index, frame))
-            for (signal, tenant), frames in sorted(groups.items()):
+        segment = sealed.segment
+        if not (sealed.replayed and self._retried(lambda: self._ledger.is_settled(segment))):
+            job = self._job(sealed.file, replayed=sealed.replayed)
+            for (signal, tenant), frames in job.groups().items():
                 self._store_group(job, signal, tenant, frames)
             self._retried(lambda: self._keep_aside(job))
-            outcomes = outcomes_of(job.content, job.refused)
-            self._retried(lambda: self._ledger.settle(sealed.segment, outcomes))
+            outcomes = outcomes_of(job.content, job.refused, job.duplicates)
+            self._retried(lambda: self._ledger.settle(segment, outcomes))
             for key, outcome in outcomes.items():
                 self._metrics.stored.labels(key.signal).inc(outcome.stored)
-        self._retried(lambda: self._log.remove(sealed.segment))
+                self._metrics.duplicates.labels(key.signal).inc(outcome.duplicates)
+        self._retried(lambda: self._backlog.settle(sealed))
+
+    def _job(self, file: SegmentFile, *, replayed: bool) -> _Job:
+        content = read_segment(file.path, file.segment, file.length)
+        duplicates = self._retried(lambda: self._seen.claim(file.segment, content.created_ns, content.frames))
+        return _Job(file, content, replayed, duplicates)
+
+    def restore(self, file: SegmentFile, incarnation: str) -> int:
+        """Stores again what the engine has lost of a settled segment; returns how many items it lacked.
+
+        `incarnation` names the engine's life: a repetition within it stores nothing twice.
+        """
+        job, lacking = self._job(file, replayed=True), 0
+        for index, offset in enumerate(job.content.offsets):
+            if self._quarantine.holds(file.segment, offset, "refused"):
+                job.refused[index] = "refused before"
+        for (signal, tenant), frames in job.groups().items():
+            kept = [(index, frame) for index, frame in frames if index not in job.refused]
+            expected = sum(frame.items for _, frame in kept)
+            found = self._retried(lambda s=signal, t=tenant: self._engine.stored_items(s, t, job.segment))  # type: ignore[misc]
+            if found != expected:
+                lacking += expected - found
+                self._replace(job, signal, tenant, kept, incarnation)
+        return lacking
+
+    def _replace(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], part: str) -> None:
+        """Removes what is there of a segment and stores it whole, under a token that the engine cannot know yet."""
+        self._retried(lambda: self._engine.forget(signal, tenant, job.segment))
+        problem = self._insert(job, signal, tenant, frames, f"again-{part}") if frames else None
+        if problem is not None:
+            raise Retryable(f"the engine refuses what it took before: {problem}")
 
     def _store_group(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
         problem = self._insert(job, signal, tenant, frames, "")
         if problem is not None:
-            segment = job.sealed.segment
+            segment = job.segment
             _log.error("segment refused", segment=segment, signal=signal.value, tenant=tenant, error=str(problem))
             stored = self._retried(lambda: self._engine.stored_items(signal, tenant, segment))
-            if stored and not job.sealed.replayed:
+            if stored and not job.replayed:
                 # A view behind the main table failed. Smaller pieces would double its rows: keep the rest aside.
                 self._mark_rest(job, frames, stored, str(problem))
             else:
                 self._split(job, signal, tenant, frames, problem)
-        if problem is not None or job.sealed.replayed:
+        if problem is not None or job.replayed:
             self._verify(job, signal, tenant, frames)
 
     def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
@@ -160,7 +197,7 @@ class SegmentWriter:
 
     def _prove(self, job: _Job, signal: Signal, tenant: str) -> None:
         """Returns once the engine takes a request without items: then a refusal is the frame's fault, not its own."""
-        meta = SegmentMeta(tenant, job.sealed.segment, job.content.created_ns, "proof")
+        meta = SegmentMeta(tenant, job.segment, job.content.created_ns, "proof")
 
         def proof() -> None:
             try:
@@ -175,7 +212,7 @@ class SegmentWriter:
     ) -> StorageError | None:
         """One insert; None when it was taken, else why it was refused. Waits while the engine is away."""
         payload = b"".join([frame.payload for _, frame in frames])
-        meta = SegmentMeta(tenant, job.sealed.segment, job.content.created_ns, part)
+        meta = SegmentMeta(tenant, job.segment, job.content.created_ns, part)
         refusals = 0
 
         def attempt() -> StorageError | None:
@@ -203,26 +240,32 @@ class SegmentWriter:
             stored = max(0, stored - frame.items)
 
     def _verify(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
-        """Compares what the ledger will call stored with the rows in the tables."""
-        expected = sum(frame.items for index, frame in frames if index not in job.refused)
-        segment = job.sealed.segment
+        """Compares what the ledger will call stored with the rows in the tables.
+
+        Where a replayed segment lacks rows, the engine has lost some of them since it remembered their token.
+        """
+        kept = [(index, frame) for index, frame in frames if index not in job.refused]
+        expected, segment = sum(frame.items for _, frame in kept), job.segment
         found = self._retried(lambda: self._engine.stored_items(signal, tenant, segment))
-        if found != expected:
-            self._metrics.mismatches.inc()
-            _log.error(
-                "stored rows differ", segment=segment, signal=signal.value, tenant=tenant, expected=expected, rows=found
-            )
+        if found == expected:
+            return
+        self._metrics.mismatches.inc()
+        _log.error(
+            "stored rows differ", segment=segment, signal=signal.value, tenant=tenant, expected=expected, rows=found
+        )
+        if job.replayed and not job.refused:
+            self._replace(job, signal, tenant, kept, self._engine.incarnation())
 
     def _keep_aside(self, job: _Job) -> None:
         """Keeps refused frames and unreadable regions. Raises OSError."""
-        content, segment = job.content, job.sealed.segment
+        content, segment = job.content, job.segment
         for index, reason in job.refused.items():
             frame = content.frames[index]
             details = {"signal": frame.signal.value, "tenant": frame.tenant, "items": frame.items, "why": reason}
             self._quarantine.keep(segment, content.offsets[index], "refused", frame.payload, details)
             self._metrics.quarantined.labels("refused").inc(frame.items)
         for region in content.bad:
-            with job.sealed.path.open("rb") as file:
+            with job.file.path.open("rb") as file:
                 file.seek(region.offset)
                 data = file.read(region.length)
             claim = region.claim

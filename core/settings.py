@@ -62,6 +62,22 @@ class Settings(BaseSettings):
     wal_max_bytes: int = Field(
         4096 * MIB, ge=MIB, description="The log refuses (503 / UNAVAILABLE) beyond this many bytes on disk."
     )
+    wal_min_free_bytes: int = Field(
+        512 * MIB, ge=0, description="The log refuses when its disk has fewer free bytes than this."
+    )
+    resend_window_s: float = Field(
+        600,
+        ge=0,
+        le=86_400,
+        description="The same bytes sent again within this many seconds are counted as duplicates; 0 turns it off.",
+    )
+    receiver_processes: int = Field(
+        -1,
+        ge=-1,
+        le=64,
+        description="Processes that receive OTLP beside the one that owns the engine; 0 means none, it receives itself; "
+        "-1 means one for every two processors, none on a single one.",
+    )
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")
@@ -138,6 +154,11 @@ class Settings(BaseSettings):
     def writers(self) -> int:
         """How many segments are stored at once, with the default filled in."""
         return self.writer_threads or min(4, os.cpu_count() or 1)
+
+    @property
+    def receivers(self) -> int:
+        """How many processes receive beside the engine's owner, with the default filled in."""
+        return min(8, (os.cpu_count() or 1) // 2) if self.receiver_processes < 0 else self.receiver_processes
 
     @property
     def wal_dir(self) -> Path:

@@ -40,12 +40,13 @@ class GrpcServer:
         port: int,
         *,
         max_bytes: int,
+        shared: bool = False,
     ) -> None:
         self._append, self._authenticate, self._metrics = append, authenticate, metrics
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="otlp-grpc")
         options = [
             ("grpc.max_receive_message_length", max_bytes),
-            ("grpc.so_reuseport", 0),
+            ("grpc.so_reuseport", int(shared)),
         ]
         self._server = grpc.server(self._pool, options=options)
         for signal, name in SERVICE_NAMES.items():

@@ -20,8 +20,8 @@ BACKLOG = 1024
 class HttpServer:
     """Binds at once, so that a port in use is known before anything starts; serves from `start` to `stop`."""
 
-    def __init__(self, app: Callable[..., Any], host: str, port: int, *, grace_s: int) -> None:
-        self._socket = _bind(host, port)
+    def __init__(self, app: Callable[..., Any], host: str, port: int, *, grace_s: int, shared: bool = False) -> None:
+        self._socket = _bind(host, port, shared=shared)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
@@ -55,11 +55,13 @@ class HttpServer:
             runner.run(self._server.serve(sockets=[self._socket]))
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             bound.bind((host, port))
         except OSError:

@@ -37,6 +37,10 @@ class Files(Protocol):
         """Closes the descriptor."""
         ...
 
+    def rename(self, old: Path, new: Path) -> None:
+        """Gives a file another name in the same folder; which of both it has after a crash is not promised."""
+        ...
+
     def remove(self, path: Path) -> None:
         """Removes a file; one that is not there is no error."""
         ...
@@ -72,6 +76,9 @@ class SystemFiles:
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        old.rename(new)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)

@@ -106,3 +106,19 @@ def decode(data: memoryview, at: int, salt: bytes) -> tuple[Frame, int] | Damage
     if signal is None or not tenant_length or zero or not items or claim.tenant.encode() != name:
         return Damaged(Damage.BAD_CONTENT, claim)
     return Frame(signal, claim.tenant, received, items, bytes(data[body + tenant_length : end])), end
+
+
+def peek(data: bytes | memoryview, at: int) -> tuple[Claim, int] | None:
+    """What a frame's header says of it, unchecked, and the offset behind the frame; None where no header is.
+
+    The bytes need not reach further than the tenant's name.
+    """
+    start = at + PREFIX_BYTES
+    if data[at : at + len(MARKER)] != MARKER or len(data) < at + HEADER_BYTES:
+        return None
+    _, length, items, _, code, tenant_length, _ = _HEADER.unpack_from(data, start)
+    signal, body = _SIGNALS.get(code), at + HEADER_BYTES
+    name = bytes(data[body : body + tenant_length])
+    if signal is None or not 0 < tenant_length == len(name) or not tenant_length < length <= MAX_BODY_BYTES:
+        return None
+    return Claim(signal, name.decode(errors="replace"), items, HEADER_BYTES + length), body + length

@@ -37,3 +37,12 @@ class SegmentIds:
             self._markers, self._reserved = {limit: path}, limit
         given, self._next = self._next, self._next + 1
         return given
+
+
+def keep_above(folder: Path, files: Files, floor: int) -> None:
+    """Makes a lane that nobody writes give no id below `floor`: for a log that was lost while tables were kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = [int(match[1]) for path in folder.iterdir() if (match := _NAME.match(path.name))]
+    if max(known, default=0) < floor:
+        files.close(files.create(folder / f"next-{floor:08d}.id"))
+        files.sync_folder(folder)

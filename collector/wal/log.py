@@ -1,10 +1,11 @@
-"""The write-ahead log: many threads append, one fsync serves all that wait, and only then are they answered.
+"""One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
-A committer thread alone touches the active segment. A segment is sealed when it is large enough, when it is asked for,
-and when the disk fails: after a failed write or fsync nobody knows what is on the disk, so those who waited are
-refused, the segment is cut back to what was acknowledged and never written again, and the next frames go to a new one.
-After such a failure *and* a crash a refused frame may still be found: the log promises "acknowledged means readable"
-always, and "refused means absent" as far as the disk obeys.
+A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
+large enough, when its first frame is old enough, when it is asked for, and when the disk fails: after a failed write or
+fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back to what was
+acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a crash a refused
+frame may still be found: the log promises "acknowledged means readable" always, and "refused means absent" as far as
+the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import contextlib
 import errno
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ from collector.quarantine import Quarantine
 from collector.wal.files import Files, SystemFiles
 from collector.wal.frame import SALT_BYTES, Frame, encode, encoded_size
 from collector.wal.ids import SegmentIds
+from collector.wal.lanes import LaneLock, first_id, free_lane, lane_folder
 from collector.wal.replay import Found, recover
-from collector.wal.segment import HEADER_BYTES, SegmentHeader, encode_header, file_name
+from collector.wal.room import Room
+from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_header, file_name
 from core import Clock, Unavailable, get_logger
 
 _log = get_logger("collector.wal")
@@ -38,16 +40,6 @@ class Position:
 
     segment: int
     offset: int
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A segment that will not change; its first `length` bytes count. `replayed`: it is from before the start."""
-
-    segment: int
-    path: Path
-    length: int
-    replayed: bool = False
 
 
 @dataclass
@@ -74,48 +66,56 @@ class LogEvents:
     found: Callable[[Found], None] = lambda found: None
     synced: Callable[[float], None] = lambda seconds: None
     failed: Callable[[], None] = lambda: None
+    sealed: Callable[[], None] = lambda: None
 
 
 class SegmentLog:
-    """Opens the folder, repairs what is there and accepts frames until `close`."""
+    """Takes a lane, repairs what is there and accepts frames until `close`.
+
+    `lane`: None for the lowest free one that is not the engine owner's; `floor` gives the lowest id for a lane. Raises
+    Conflict when another process has it.
+    """
 
     def __init__(
         self,
         folder: Path,
         *,
+        lane: int | None,
         clock: Clock,
         quarantine: Quarantine,
         segment_bytes: int,
         max_bytes: int,
-        floor: int = 1,
+        age_s: float,
+        min_free_bytes: int = 0,
+        floor: Callable[[int], int] = lambda lane: 0,
         files: Files | None = None,
         events: LogEvents | None = None,
     ) -> None:
-        self._folder, self._clock = folder, clock
+        self.lane, self._lock_on_lane = (
+            free_lane(folder) if lane is None else (lane, LaneLock(lane_folder(folder, lane)))
+        )
+        self._folder, self._clock = lane_folder(folder, self.lane), clock
         self._files, self._events = files or SystemFiles(), events or LogEvents()
-        self._segment_bytes, self._max_bytes = segment_bytes, max_bytes
+        self._segment_bytes, self._age_s = segment_bytes, age_s
+        self._room = Room(folder, clock, max_bytes=max_bytes, min_free_bytes=min_free_bytes)
         self._queue: list[_Waiting] = []
         self._queued_bytes, self._closed, self._seal_asked = 0, False, False
-        self._sealed: dict[int, Sealed] = {}  # by id, which rises
-        self._untaken: deque[int] = deque()  # the ids of those that nobody stores
-        self._sizes: dict[int, int] = {}  # bytes on disk by segment
+        self._last_sealed = 0
         self._active: _Active | None = None
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for the committer
-        self._progress = threading.Condition(self._lock)  # for those who wait for segments
-        folder.mkdir(parents=True, exist_ok=True)
-        highest = 0
-        for found in recover(folder, self._files, quarantine):
-            highest = max(highest, found.content.segment)
-            self._events.found(found)
-            if found.content.frames or found.content.bad:
-                segment, end = found.content.segment, found.content.end
-                self._sealed[segment] = Sealed(segment, found.path, end, replayed=True)
-                self._untaken.append(segment)
-                self._sizes[segment] = end
-        self._ids = SegmentIds(folder, self._files, max(floor, highest + 1))
-        self._salt = os.urandom(SALT_BYTES)
-        self._open_segment()
+        self._progress = threading.Condition(self._lock)  # for those who wait for a seal
+        try:
+            highest = 0
+            for found in recover(self._folder, self._files, quarantine):
+                highest = max(highest, found.content.segment)
+                self._events.found(found)
+            self._ids = SegmentIds(self._folder, self._files, max(floor(self.lane), highest + 1, first_id(self.lane)))
+            self._salt = os.urandom(SALT_BYTES)
+            self._open_segment()
+        except BaseException:
+            self._lock_on_lane.release()
+            raise
         self._thread = threading.Thread(target=self._run, name="wal-committer", daemon=True)
         self._thread.start()
 
@@ -131,13 +131,7 @@ class SegmentLog:
         with self._lock:
             if self._closed:
                 raise Unavailable("the log is closed, the service is stopping", retry_after_s=5)
-            on_disk = sum(self._sizes.values())
-            if on_disk + self._queued_bytes + size > self._max_bytes:
-                raise Unavailable(
-                    f"the write-ahead log holds {on_disk} of at most {self._max_bytes} bytes",
-                    hint="the store is behind; retry later",
-                    retry_after_s=5,
-                )
+            self._room.check(self._queued_bytes + size)
             if self._queued_bytes and self._queued_bytes + size > QUEUE_SEGMENTS * self._segment_bytes:
                 raise Unavailable(f"{self._queued_bytes} bytes wait for the disk already")
             self._queue.append(waiting)
@@ -149,104 +143,59 @@ class SegmentLog:
         """Like `submit`, but returns when the frames are on disk. Raises Unavailable when they could not be written."""
         return self.submit(frames).result()
 
-    # --- for those who store ---
+    def check(self) -> None:
+        """Raises Unavailable when the log would refuse whatever came now; cheap, for asking before a body is read."""
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the log is closed, the service is stopping", retry_after_s=5)
+            self._room.check(self._queued_bytes)
 
     def seal(self) -> int:
         """Seals what has been acknowledged and returns an id; all of it is in segments up to that id."""
         with self._lock:
             active = self._active
             if active is None or active.first_frame_at is None:
-                return max(self._sealed, default=0)
+                return self._last_sealed
             while self._active is active and self._thread.is_alive():
                 self._seal_asked = True
                 self._work.notify()
                 self._progress.wait(1.0)
             return active.segment
 
-    def age(self) -> float | None:
-        """Seconds since the first frame of the active segment; None when it has none."""
-        active = self._active
-        first = active.first_frame_at if active else None
-        return None if first is None else self._clock.monotonic() - first
-
-    def take(self, timeout: float) -> Sealed | None:
-        """The oldest sealed segment that nobody has; it is the caller's until he removes it or gives it back.
-
-        None when there is none after `timeout` seconds, or earlier when something has changed.
-        """
-        with self._lock:
-            if not self._untaken:
-                self._progress.wait(timeout)
-            return self._sealed[self._untaken.popleft()] if self._untaken else None
-
-    def give_back(self, sealed: Sealed) -> None:
-        """Lets a segment that was not stored be taken again, before the others."""
-        with self._lock:
-            if sealed.segment in self._sealed:
-                self._untaken.appendleft(sealed.segment)
-                self._progress.notify_all()
-
-    def wait_removed(self, segment: int, timeout: float) -> bool:
-        """Waits until every sealed segment up to this id is removed; False if that took too long."""
-        with self._lock:
-            return self._progress.wait_for(lambda: min(self._sealed, default=segment + 1) > segment, timeout)
-
-    def request_seal(self) -> None:
-        """Asks for the active segment to be sealed, without waiting."""
-        with self._lock:
-            self._seal_asked = True
-            self._work.notify()
-
-    def wake(self) -> None:
-        """Wakes whoever waits in `take`."""
-        with self._lock:
-            self._progress.notify_all()
-
-    def remove(self, segment: int) -> None:
-        """Removes a settled segment. Raises OSError."""
-        with self._lock:
-            sealed = self._sealed[segment]
-        self._files.remove(sealed.path)
-        with self._lock:
-            del self._sealed[segment]
-            self._sizes.pop(segment, None)
-            self._progress.notify_all()
-
-    @property
-    def bytes_on_disk(self) -> int:
-        """The size of all segments that are not removed yet."""
-        with self._lock:
-            return sum(self._sizes.values())
-
-    @property
-    def sealed_count(self) -> int:
-        """How many sealed segments are not removed yet."""
-        return len(self._sealed)
-
     def close(self) -> None:
-        """Refuses new frames, writes the queued ones, seals, and ends the committer; files stay."""
+        """Refuses new frames, writes the queued ones, seals, ends the committer and frees the lane; files stay."""
         with self._lock:
-            self._closed = True
+            already, self._closed = self._closed, True
             self._work.notify()
-            self._progress.notify_all()
         self._thread.join()
+        if not already:
+            self._lock_on_lane.release()
 
     # --- the committer ---
 
     def _run(self) -> None:
         while True:
             with self._lock:
-                while not (self._queue or self._seal_asked or self._closed):
-                    self._work.wait()
+                while not (self._queue or self._seal_asked or self._closed or self._old()):
+                    self._work.wait(self._until_old())
                 batch, self._queue = self._queue, []
                 seal, self._seal_asked, closing = self._seal_asked, False, self._closed
             if batch:
                 self._commit_all(batch)
-            if seal or closing:
+            if seal or closing or self._old():
                 self._seal(reopen=not closing)
             if closing and not self._left_over():
                 self._drop_empty()
                 return
+
+    def _until_old(self) -> float | None:
+        """Seconds until the active segment is to be sealed for its age; None while it is empty."""
+        first = self._active.first_frame_at if self._active else None
+        return None if first is None else self._age_s - (self._clock.monotonic() - first)
+
+    def _old(self) -> bool:
+        left = self._until_old()
+        return left is not None and left <= 0
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""
@@ -295,18 +244,18 @@ class SegmentLog:
             return Unavailable("the log could not be written"), None
         self._events.synced(self._clock.monotonic() - started)
         with self._lock:
-            active.length += sum(waiting.size for waiting in part)
-            self._sizes[active.segment] = active.length
+            size = sum(waiting.size for waiting in part)
+            active.length += size
+            self._room.added(size)
             if active.first_frame_at is None:
-                active.first_frame_at = self._clock.monotonic()
-                self._progress.notify_all()  # its age begins to count
-            self._events.durable(frames)
+                active.first_frame_at = self._clock.monotonic()  # its age begins to count
+        self._events.durable(frames)
         return None, Position(active.segment, active.length)
 
     def _open_segment(self) -> None:
         """Creates the next segment, durable by name. Raises OSError and leaves no active segment then."""
         segment = self._ids.next()
-        path = self._folder / file_name(segment)
+        path = self._folder / file_name(segment, State.OPEN)
         descriptor = self._files.create(path)
         try:
             self._files.write(descriptor, [encode_header(SegmentHeader(segment, self._clock.time_ns(), self._salt))])
@@ -320,20 +269,27 @@ class SegmentLog:
             raise
         with self._lock:
             self._active = _Active(segment, path, descriptor, HEADER_BYTES)
-            self._sizes[segment] = HEADER_BYTES
+            self._room.added(HEADER_BYTES)
 
-    def _seal(self, *, reopen: bool) -> None:
-        """Everything in the active segment is durable already; it only changes hands."""
+    def _seal(self, *, reopen: bool, cut: bool = True) -> None:
+        """Everything in the active segment is durable already; it only changes hands.
+
+        `cut`: whether the file ends with what was acknowledged; otherwise its new name tells how much of it counts.
+        """
         active = self._active
         if active is None or active.first_frame_at is None:
             return
         with contextlib.suppress(OSError):
             self._files.close(active.descriptor)
+        length = None if cut else active.length
+        try:
+            self._files.rename(active.path, active.path.with_name(file_name(active.segment, State.SEALED, length)))
+        except OSError as error:  # it is stored after the next start, when somebody repairs the lane
+            _log.error("a segment could not be sealed", segment=active.segment, error=str(error))
         with self._lock:
-            self._active = None
-            self._sealed[active.segment] = Sealed(active.segment, active.path, active.length)
-            self._untaken.append(active.segment)
+            self._active, self._last_sealed = None, active.segment
             self._progress.notify_all()
+        self._events.sealed()
         if reopen:
             try:
                 self._open_segment()
@@ -347,8 +303,10 @@ class SegmentLog:
         _log.error("the log could not be written", error=str(error), segment=active.segment if active else None)
         if active is None:
             return
+        cut = False
         with contextlib.suppress(OSError):
             self._files.truncate(active.descriptor, active.length)
+            cut = True
         with contextlib.suppress(OSError):
             self._files.sync(active.descriptor)
         if active.first_frame_at is None:
@@ -356,7 +314,7 @@ class SegmentLog:
             with self._lock:
                 self._active = None
         else:
-            self._seal(reopen=False)
+            self._seal(reopen=False, cut=cut)
 
     def _drop_empty(self) -> None:
         active = self._active
@@ -368,4 +326,3 @@ class SegmentLog:
             self._files.remove(active.path)
         with self._lock:
             self._active = None
-            self._sizes.pop(active.segment, None)

@@ -11,18 +11,40 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from collector.wal.frame import MARKER, PREFIX_BYTES, SALT_BYTES, Claim, Damage, Damaged, Frame, decode
 
 MAGIC = b"OPSINWAL"
 VERSION = 1
-SUFFIX = f".v{VERSION}.seg"
 _HEADER = struct.Struct(f"<8sHHQQ{SALT_BYTES}sI")  # magic, version, length, segment id, created at (ns), salt, checksum
 HEADER_BYTES = _HEADER.size
 GUESSES = 64
 """How many markers are looked at when the header is damaged."""
-_NAME = re.compile(r"^(\d{8,20})\.v(\d+)\.seg$")
+_NAME = re.compile(r"^(\d{8,20})(?:-(\d+))?\.v(\d+)\.(open|seg|done)$")
+
+
+class State(StrEnum):
+    """What stands at the end of a segment's file name."""
+
+    OPEN = "open"  # its log may be writing it
+    SEALED = "seg"  # it will not change
+    SETTLED = "done"  # what became of its items is committed; kept until the engine's data is safely on disk
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """A segment as its file's name tells it; only the first `length` bytes count, all of them if None."""
+
+    segment: int
+    state: State
+    path: Path
+    length: int | None = None
+
+    def named(self, state: State) -> Path:
+        """The path of the same file in another state."""
+        return self.path.with_name(file_name(self.segment, state, self.length))
 
 
 @dataclass(frozen=True)
@@ -57,19 +79,20 @@ class SegmentContent:
     torn_bytes: int
 
 
-def file_name(segment: int) -> str:
-    """`00000042.v1.seg`: sorts by id, names the format."""
-    return f"{segment:08d}{SUFFIX}"
+def file_name(segment: int, state: State = State.SEALED, length: int | None = None) -> str:
+    """`00000042.v1.seg`: sorts by id, names the format and the state; `00000042-512.v1.seg` where 512 bytes count."""
+    cut = "" if length is None else f"-{length}"
+    return f"{segment:08d}{cut}.v{VERSION}.{state}"
 
 
-def segment_of(path: Path) -> int | None:
-    """The id in a segment's file name; None for any other file. Raises ValueError on a format of another version."""
+def segment_file(path: Path) -> SegmentFile | None:
+    """What a path's name tells; None for any other file. Raises ValueError on a format of another version."""
     match = _NAME.match(path.name)
     if not match:
         return None
-    if int(match[2]) != VERSION:
-        raise ValueError(f"{path.name} has the format version {match[2]}, this program reads {VERSION}")
-    return int(match[1])
+    if int(match[3]) != VERSION:
+        raise ValueError(f"{path.name} has the format version {match[3]}, this program reads {VERSION}")
+    return SegmentFile(int(match[1]), State(match[4]), path, int(match[2]) if match[2] else None)
 
 
 def encode_header(header: SegmentHeader) -> bytes:

@@ -23,6 +23,7 @@ from clickhouse_connect.driver.client import Client
 
 from core.errors import ConfigurationError, QueryRejected, StoreUnavailable
 from core.settings import Settings
+from storage.clickhouse.durable import SERVER_WRITES_WITHIN_S, boot_id, write_out
 from storage.clickhouse.errors import translated
 from storage.clickhouse.otlp_schema import MESSAGES, SCHEMAS, segment_fields
 from storage.signals import SegmentMeta, Signal
@@ -182,6 +183,19 @@ class ClickHouse:
         block = payload + segment_fields(meta)
         with self._handle(self._inserts) as client:
             client.raw_insert(f"{signal}_in", insert_block=block, fmt="ProtobufSingle", settings=settings)
+
+    def make_durable(self) -> float:
+        """Makes sure that what was taken as many seconds ago as it returns is safe from a power cut. Raises OSError."""
+        if not self.embedded:
+            return SERVER_WRITES_WITHIN_S
+        write_out(Path(self._dsn.removeprefix("chdb://")))
+        return 0.0
+
+    def incarnation(self) -> str:
+        """Changes when the machine (embedded engine) or the server was started anew; "" when that cannot be told."""
+        if self.embedded:
+            return boot_id()
+        return str(self.query("SELECT concat(toString(serverUUID()), ' ', toString(now() - uptime()))").scalar())
 
     def close(self) -> None:
         """Closes every handle; waits for calls that are under way."""

@@ -13,7 +13,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.quarantine import Quarantine
-from collector.wal import Frame, SegmentLog, SystemFiles
+from collector.wal import Backlog, Frame, SegmentFile, SegmentLog, SystemFiles, lane_folder
+from collector.wal.replay import segment_files
 from core import Clock
 from storage import SegmentMeta, Signal
 
@@ -51,9 +52,19 @@ def trace_request(spans: int = 3, service: str = "web-shop") -> ExportTraceServi
 
 
 def open_log(folder: Path, clock: Clock, **options: Any) -> SegmentLog:
-    """A log with small limits, its quarantine inside."""
-    sizes = {"segment_bytes": 1 << 20, "max_bytes": 1 << 26}
+    """Lane 0 of a log with small limits, its quarantine inside."""
+    sizes = {"segment_bytes": 1 << 20, "max_bytes": 1 << 26, "age_s": 3_600.0, "lane": 0}
     return SegmentLog(folder, clock=clock, quarantine=Quarantine(folder / "quarantine", clock), **(sizes | options))
+
+
+def open_backlog(folder: Path, clock: Clock, **options: Any) -> Backlog:
+    """The store's side of the same log."""
+    return Backlog(folder, clock, Quarantine(folder / "quarantine", clock), **options)
+
+
+def files_of(folder: Path, lane: int = 0) -> list[SegmentFile]:
+    """The segments of a lane."""
+    return segment_files(lane_folder(folder, lane))
 
 
 class FaultyFiles(SystemFiles):
@@ -102,6 +113,8 @@ class FakeEngine:
         self._fail, self.calls, self._lock = fail, 0, threading.Lock()
         self.inserted: dict[str, bytes] = {}  # by token
         self.count: Callable[[Signal, str, int], int] = lambda *_: 0
+        self.forgotten: list[tuple[Signal, str, int]] = []
+        self.life = "first"
 
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
         with self._lock:
@@ -116,5 +129,14 @@ class FakeEngine:
     def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
         return self.count(signal, tenant, segment)
 
-    def highest_segment(self) -> int:
-        return 0
+    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
+        self.forgotten.append((signal, tenant, segment))
+
+    def make_durable(self) -> float:
+        return 0.0
+
+    def incarnation(self) -> str:
+        return self.life
+
+    def highest_segments(self) -> dict[int, int]:
+        return {}

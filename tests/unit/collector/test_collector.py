@@ -106,7 +106,8 @@ def test_partial_success(service: Service, clickhouse: ClickHouse, tenant: str) 
     partial_json = json.loads(service.post(json.dumps(document).encode(), JSON)[1])["partialSuccess"]
     assert partial_json["rejectedSpans"] == "1"
     assert service.collector.flush()
-    assert len(spans_of(clickhouse, tenant)) == 4
+    assert len(spans_of(clickhouse, tenant)) == 2
+    assert service.collector.ledger.totals(tenant)["traces"] == LedgerEntry(stored=2, duplicates=2)
     assert service.registry.get_sample_value("opsintel_collector_rejected_items_total", {"signal": "traces"}) == 3
 
 
@@ -231,7 +232,6 @@ def test_a_restart_stores_what_was_left(
     receiver = Collector(settings, SystemClock(), None, state, CollectorRegistry())
     receiver.start(None)
     receiver.append(Signal.TRACES, tenant, trace_request(4).SerializeToString(), 4)
-    assert receiver.ledger.totals()["traces"] == LedgerEntry(pending=4)
     receiver.stop()
     with pytest.raises(Unavailable):
         receiver.append(Signal.TRACES, tenant, b"late", 1)

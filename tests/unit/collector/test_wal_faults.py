@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from collector.wal import Frame, SegmentLog, read_segment
-from collector.wal.replay import segment_files
 from core import ManualClock, Unavailable
-from tests.unit.collector.support import FaultyFiles, frame, open_log
+from tests.unit.collector.support import FaultyFiles, files_of, frame, open_log
 
 FRAMES = [frame(number) for number in range(1, 9)]
 
 
 def readable(folder: Path) -> list[Frame]:
     """All frames in all segments."""
-    return [one for segment, path in segment_files(folder) for one in read_segment(path, segment).frames]
+    return [one for file in files_of(folder) for one in read_segment(file.path, file.segment, file.length).frames]
 
 
 def drive(log: SegmentLog) -> tuple[list[Frame], list[Frame]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from collector.wal import Frame, SystemFiles, file_name, read_segment
-from collector.wal.replay import segment_files
-from core import ManualClock, Unavailable
-from tests.unit.collector.support import eventually, frame, open_log
+from collector.wal import Frame, State, SystemFiles, file_name, lane_of, read_segment
+from core import Conflict, ManualClock, Unavailable
+from tests.unit.collector.support import eventually, files_of, frame, open_log
 
 
 class SlowSync(SystemFiles):
@@ -49,7 +48,9 @@ def test_many_threads_lose_nothing(tmp_path: Path, clock: ManualClock) -> None:
     with ThreadPoolExecutor(16) as pool:
         positions = list(pool.map(lambda one: log.append([one]), frames))
     log.close()
-    stored = [(segment, one) for segment, path in segment_files(tmp_path) for one in read_segment(path, segment).frames]
+    stored = [
+        (file.segment, one) for file in files_of(tmp_path) for one in read_segment(file.path, file.segment).frames
+    ]
     assert sorted(stored, key=lambda pair: pair[1].received_at_ns) == [
         (position.segment, one) for position, one in zip(positions, frames, strict=True)
     ]
@@ -63,13 +64,13 @@ def test_ids_rise_and_are_never_given_again(tmp_path: Path, clock: ManualClock) 
         log = open_log(tmp_path, clock)
         seen.add(log.append([frame()]).segment)
         log.close()
-        for _, path in segment_files(tmp_path):
-            path.unlink()
+        for file in files_of(tmp_path):
+            file.path.unlink()
     assert len(seen) == 5
-    assert open_and_close(tmp_path, clock, floor=10**6) > 10**6 - 1
+    assert open_and_close(tmp_path, clock, floor=lambda _: 10**6) > 10**6 - 1
 
 
-def open_and_close(folder: Path, clock: ManualClock, floor: int) -> int:
+def open_and_close(folder: Path, clock: ManualClock, floor: Callable[[int], int]) -> int:
     log = open_log(folder, clock, floor=floor)
     segment = log.append([frame()]).segment
     log.close()
@@ -82,105 +83,60 @@ def test_ids_stay_unique_over_many_segments(tmp_path: Path, clock: ManualClock) 
     given = [log.append([frame()]).segment for _ in range(150)]
     log.close()
     assert given == sorted(set(given))
-    assert len(list(tmp_path.glob("next-*.id"))) == 1
+    assert len(list(tmp_path.glob("lanes/00/next-*.id"))) == 1
 
 
-def test_age_and_sealing(tmp_path: Path, clock: ManualClock) -> None:
-    """The age counts from the first frame; a sealed segment is handed out once, again only if given back."""
-    log = open_log(tmp_path, clock)
-    assert log.age() is None
-    assert log.take(0.01) is None
+def test_a_segment_is_sealed_for_its_age(tmp_path: Path, clock: ManualClock) -> None:
+    """The age counts from the first frame; an empty segment is never sealed."""
+    log = open_log(tmp_path, clock, age_s=0.05)
+    clock.advance(10)
     position = log.append([frame()])
-    clock.advance(3)
-    assert log.age() == 3
-    assert log.seal() == position.segment
-    sealed = log.take(1)
-    assert sealed is not None
-    assert (sealed.segment, sealed.path.name) == (position.segment, file_name(position.segment))
-    assert log.take(0) is None
-    log.give_back(sealed)
-    assert log.take(0) == sealed
-    before = log.bytes_on_disk
-    log.remove(sealed.segment)
-    log.give_back(sealed)  # too late: it is gone
-    assert not sealed.path.exists()
-    assert log.bytes_on_disk < before
-    assert log.take(0.01) is None
-    assert log.age() is None
+    assert [file.state for file in files_of(tmp_path)] == [State.OPEN]
+    clock.advance(1)
+    eventually(lambda: files_of(tmp_path)[0].state is State.SEALED)
+    assert [file.state for file in files_of(tmp_path)] == [State.SEALED, State.OPEN]
+    assert files_of(tmp_path)[0].path.name == file_name(position.segment)
     log.close()
 
 
 def test_a_full_log_refuses_until_there_is_room(tmp_path: Path, clock: ManualClock) -> None:
-    """Refused means absent; room comes back when segments are stored."""
+    """Refused means absent; room comes back when segments are removed, by whomever."""
     log = open_log(tmp_path, clock, max_bytes=600, segment_bytes=100)
-    kept = list[Frame]()
     for number in range(4):
         log.append([frame(number)])
-        kept.append(frame(number))
     with pytest.raises(Unavailable, match="of at most 600 bytes"):
-        log.append([Frame(kept[0].signal, "shop", 1, 1, bytes(500))])
-    sealed = log.take(1)
-    assert sealed is not None
-    assert len(read_segment(sealed.path, sealed.segment).frames) == 2
-    log.remove(sealed.segment)
-    log.append([frame(100)])
+        log.append([Frame(frame().signal, "shop", 1, 1, bytes(500))])
+    log.check()
+    files_of(tmp_path)[0].path.unlink()
+    clock.advance(1)
+    log.append([Frame(frame().signal, "shop", 1, 1, bytes(200))])
     log.close()
 
 
-def test_what_was_there_before_comes_first(tmp_path: Path, clock: ManualClock) -> None:
-    """A start hands out the segments of earlier runs, in order, and marks them as replayed."""
-    for number in (1, 2):
-        log = open_log(tmp_path, clock)
-        log.append([frame(number)])
-        log.close()
+def test_a_disk_without_room_is_left_some(tmp_path: Path, clock: ManualClock) -> None:
+    """Others need the disk, too: the engine, to make room again."""
+    log = open_log(tmp_path, clock, min_free_bytes=1 << 60)
+    with pytest.raises(Unavailable, match="must stay free"):
+        log.append([frame()])
+    with pytest.raises(Unavailable, match="must stay free"):
+        log.check()
+    log.close()
+    assert not files_of(tmp_path)
+
+
+def test_a_lane_has_one_writer(tmp_path: Path, clock: ManualClock) -> None:
+    """A second one is refused, or takes the next lane; after a close the lane is free."""
     log = open_log(tmp_path, clock)
-    log.append([frame(3)])
-    log.seal()
-    found = list[tuple[bool, Sequence[Frame]]]()
-    while (sealed := log.take(0)) is not None:
-        found.append((sealed.replayed, read_segment(sealed.path, sealed.segment, sealed.length).frames))
-        log.remove(sealed.segment)
-    log.close()
-    assert found == [(True, (frame(1),)), (True, (frame(2),)), (False, (frame(3),))]
-
-
-def test_each_segment_goes_to_one_taker(tmp_path: Path, clock: ManualClock) -> None:
-    """However many ask at once: every segment is taken, none by two."""
-    log = open_log(tmp_path, clock)
-    for number in range(20):
-        log.append([frame(number)])
-        log.seal()
-    taken, lock = list[int](), threading.Lock()
-
-    def worker() -> None:
-        while (sealed := log.take(0)) is not None:
-            with lock:
-                taken.append(sealed.segment)
-
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    log.close()
-    assert len(taken) == 20
-    assert len(set(taken)) == 20
-
-
-def test_waiting_is_for_every_segment_up_to_the_wanted_one(tmp_path: Path, clock: ManualClock) -> None:
-    """Segments are removed in any order; a younger one that is gone says nothing of the older."""
-    log = open_log(tmp_path, clock)
-    segments = list[int]()
-    for number in range(3):
-        segments.append(log.append([frame(number)]).segment)
-        log.seal()
-    assert not log.wait_removed(segments[1], 0)
-    log.remove(segments[1])
-    assert not log.wait_removed(segments[1], 0)
-    log.remove(segments[0])
-    assert log.wait_removed(segments[1], 0)
-    assert not log.wait_removed(segments[2], 0)
-    log.close()
+    with pytest.raises(Conflict, match="lane 00"):
+        open_log(tmp_path, clock)
+    others = [open_log(tmp_path, clock, lane=None) for _ in range(3)]
+    assert [other.lane for other in others] == [1, 2, 3]
+    ids = {other.append([frame()]).segment for other in [log, *others]}
+    assert {lane_of(segment) for segment in ids} == {0, 1, 2, 3}
+    others[1].close()
+    assert open_log(tmp_path, clock, lane=None).lane == 2
+    for other in (log, others[0], others[2]):
+        other.close()
 
 
 def test_a_closed_log_refuses(tmp_path: Path, clock: ManualClock) -> None:

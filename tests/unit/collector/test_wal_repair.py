@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from collector.wal import State, lane_folder
 from collector.wal.frame import HEADER_BYTES, MARKER, Damage, Damaged, decode, encode
 from collector.wal.segment import HEADER_BYTES as SEGMENT_HEADER_BYTES
 from collector.wal.segment import SegmentHeader, encode_header, parse_segment, read_segment
@@ -77,14 +78,17 @@ def test_reading_keeps_every_good_frame(raw: bytes, intact: int, bad: list[Damag
 
 
 @pytest.mark.parametrize(("raw", "intact", "bad", "cut"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize("state", [State.OPEN, State.SEALED])
 def test_opening_repairs_the_tail(
-    raw: bytes, intact: int, bad: list[Damage], cut: bool, tmp_path: Path, clock: ManualClock
+    raw: bytes, intact: int, bad: list[Damage], cut: bool, state: State, tmp_path: Path, clock: ManualClock
 ) -> None:
     """After a start the file ends with its last good frame; what was cut is kept, unless it was all zeros."""
-    (tmp_path / "00000007.v1.seg").write_bytes(raw)
+    lane = lane_folder(tmp_path, 0)
+    lane.mkdir(parents=True)
+    (lane / f"00000007.v1.{state}").write_bytes(raw)
     log = open_log(tmp_path, clock)
     log.close()
-    path, kept = tmp_path / "00000007.v1.seg", list((tmp_path / "quarantine").glob("*torn_tail.bin"))
+    path, kept = lane / "00000007.v1.seg", list((tmp_path / "quarantine").glob("*torn_tail.bin"))
     assert path.exists() == bool(intact)
     if intact:
         content = read_segment(path, 7)
@@ -114,10 +118,12 @@ def test_a_forged_frame_inside_a_payload_is_not_found() -> None:
 
 def test_another_format_version_is_not_touched(tmp_path: Path, clock: ManualClock) -> None:
     """An older program does not repair what it does not understand."""
-    (tmp_path / "00000007.v2.seg").write_bytes(b"from the future")
+    lane = lane_folder(tmp_path, 0)
+    lane.mkdir(parents=True)
+    (lane / "00000007.v2.seg").write_bytes(b"from the future")
     with pytest.raises(ConfigurationError, match="version 2"):
         open_log(tmp_path, clock)
-    assert (tmp_path / "00000007.v2.seg").read_bytes() == b"from the future"
+    assert (lane / "00000007.v2.seg").read_bytes() == b"from the future"
 
 
 @given(

@@ -7,6 +7,7 @@ import json
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from collector.keeper import SegmentKeeper
 from collector.ledger import Ledger, LedgerEntry
 from collector.quarantine import Quarantine
+from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
-from collector.wal import Frame, LogEvents, SegmentLog
-from collector.wal.replay import segment_files
+from collector.wal import Frame, LogEvents, SegmentFile, State
 from collector.writer import SegmentWriter
 from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock, load_settings
 from storage import SegmentMeta, Signal, StateDb, migrate_state, open_state
-from tests.unit.collector.support import FakeEngine, eventually, frame
+from tests.unit.collector.support import FakeEngine, eventually, files_of, frame, open_backlog, open_log
 
 
 class Stage:
@@ -30,24 +32,24 @@ class Stage:
 
     def __init__(self, folder: Path, state: StateDb, engine: FakeEngine, workers: int = 2) -> None:
         clock = SystemClock()
-        self.folder, self.registry, self.ledger = folder, CollectorRegistry(), Ledger(state, clock)
-        quarantine = Quarantine(folder / "quarantine", clock)
-        events = LogEvents(self.ledger.accepted, lambda found: self.ledger.found(found.content))
-        self.log = SegmentLog(
-            folder, clock=clock, quarantine=quarantine, segment_bytes=1 << 20, max_bytes=1 << 26, events=events
-        )
-        metrics = CollectorMetrics(self.registry)
+        self.folder, self.registry, self.engine = folder, CollectorRegistry(), engine
+        self.log = open_log(folder, clock, age_s=0.02, events=LogEvents(sealed=lambda: self.backlog.wake()))
+        self.backlog = open_backlog(folder, clock)
+        self.ledger = Ledger(state, clock, self.backlog.pending)
+        quarantine, metrics = Quarantine(folder / "quarantine", clock), CollectorMetrics(self.registry)
+        self.seen = SeenRequests(state, window_s=600)
         self.writer = SegmentWriter(
-            self.log,
+            self.backlog,
             self.ledger,
+            self.seen,
             engine,
             quarantine,
             metrics,
             clock,
-            age_s=0.02,
             workers=workers,
             chance=random.Random(1),
         )
+        self.keeper = SegmentKeeper(self.backlog, self.writer, self.seen, engine, metrics, clock, folder / "life")
 
     def start(self) -> Stage:
         self.writer.start()
@@ -56,6 +58,13 @@ class Stage:
     def stop(self, deadline_s: float = 10.0) -> bool:
         self.log.close()
         return self.writer.stop(deadline_s)
+
+    def flush(self, seconds: float) -> bool:
+        return self.backlog.wait_settled(self.log.seal(), seconds)
+
+    def left(self) -> list[SegmentFile]:
+        """The files that are not settled."""
+        return [file for file in files_of(self.folder) if file.state is not State.SETTLED]
 
     def kept(self) -> list[bytes]:
         return sorted(path.read_bytes() for path in (self.folder / "quarantine").glob("*-refused.bin"))
@@ -67,13 +76,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_stores_by_signal_and_tenant(folder: Path, state: StateDb) -> None:
-    """One insert each, the frames joined in order; then the file goes."""
+    """One insert each, the frames joined in order; the file goes once the engine's data is on disk."""
     engine = FakeEngine()
     stage = Stage(folder, state, engine)
     frames = [frame(1), frame(2, signal=Signal.LOGS), frame(3, tenant="other"), frame(4)]
     segment = stage.log.append(frames).segment
     stage.start()
-    assert stage.writer.flush(10)
+    assert stage.flush(10)
     assert engine.inserted == {
         f"{segment}-traces-shop": frames[0].payload + frames[3].payload,
         f"{segment}-logs-shop": frames[1].payload,
@@ -81,7 +90,10 @@ def test_stores_by_signal_and_tenant(folder: Path, state: StateDb) -> None:
     }
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=6)
     assert stage.stop()
-    assert segment_files(folder) == []
+    assert stage.left() == []
+    assert [file.state for file in files_of(folder)] == [State.SETTLED]
+    assert stage.keeper.tidy() == 1
+    assert files_of(folder) == []
 
 
 def test_an_old_first_frame_seals_by_itself(folder: Path, state: StateDb) -> None:
@@ -98,7 +110,7 @@ def test_an_engine_that_is_away_is_waited_for(failures: int, folder: Path, state
     engine = FakeEngine(lambda call, *_: StoreUnavailable("away") if call <= failures else None)
     stage = Stage(folder, state, engine).start()
     stage.log.append([frame()])
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert engine.calls == failures + 1
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=2)
     assert stage.stop()
@@ -147,7 +159,7 @@ def test_refused_content_is_found_and_kept_aside(bad: set[int], folder: Path, st
     stage = Stage(folder, state, engine)
     stage.log.append(frames)
     stage.start()
-    assert stage.writer.flush(30)
+    assert stage.flush(30)
     refused = sum(frames[index].items for index in bad)
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=28 - refused, quarantined=refused)
     assert stage.kept() == sorted(frames[index].payload for index in bad)
@@ -184,7 +196,7 @@ def test_rows_left_by_a_failed_insert_are_not_doubled(folder: Path, state: State
     stage = Stage(folder, state, engine)
     stage.log.append(frames)
     stage.start()
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert engine.inserted == {}
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=4, quarantined=2)
     assert stage.kept() == [frames[2].payload]
@@ -197,7 +209,7 @@ def test_damage_in_the_log_is_kept_and_counted(folder: Path, state: StateDb) -> 
     stage = Stage(folder, state, FakeEngine())
     stage.log.append(frames)
     stage.log.close()
-    ((_, path),) = segment_files(folder)
+    path = files_of(folder)[0].path
     raw = path.read_bytes()
     path.write_bytes(raw.replace(frames[1].payload, b"X" + frames[1].payload[1:]))
     engine = FakeEngine()
@@ -213,7 +225,7 @@ def test_damage_in_the_log_is_kept_and_counted(folder: Path, state: StateDb) -> 
 
 def moments() -> Iterator[tuple[str, int]]:
     """Every step after which the process may be killed."""
-    for step in ("insert", "settle", "remove"):
+    for step in ("insert", "settle", "rename"):
         for number in (1, 2):
             yield step, number
 
@@ -235,9 +247,9 @@ def test_segments_are_stored_side_by_side(folder: Path, state: StateDb) -> None:
     stage.start()
     assert all(inside.acquire(timeout=20) for _ in range(3))
     eventually(lambda: stage.ledger.totals()["traces"] == LedgerEntry(stored=4, pending=2))
-    assert not stage.writer.flush(0.05)
+    assert not stage.flush(0.05)
     gate.set()
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=6)
     assert stage.stop()
 
@@ -271,7 +283,7 @@ def test_a_failure_nobody_foresaw_gives_the_segment_back(
         stage.log.append([frame(number)])
         stage.log.seal()
     stage.start()
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=8)
     assert len(engine.inserted) == 4
     assert stage.stop()
@@ -314,7 +326,7 @@ def test_nothing_is_lost_or_doubled_whatever_fails(
             stage.log.append(segment)
             stage.log.seal()
         stage.start()
-        assert stage.writer.flush(30)
+        assert stage.flush(30)
     lost = sum(one.items for one in refused)
     assert stage.ledger.totals()["traces"] == LedgerEntry(sum(one.items for one in frames) - lost, lost)
     joined = b"".join(engine.inserted.values())
@@ -322,7 +334,7 @@ def test_nothing_is_lost_or_doubled_whatever_fails(
     assert stage.kept() == sorted(one.payload for one in refused)
     assert stage.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
     assert stage.stop()
-    assert segment_files(base / "wal") == []
+    assert stage.left() == []
     state.close()
 
 
@@ -343,9 +355,11 @@ def test_killed_at_any_step(
     for index in range(3):
         stage.log.append([frame(index, items=3)])
         stage.log.seal()
-    owner, name = {"insert": (engine, "insert"), "settle": (stage.ledger, "settle"), "remove": (stage.log, "remove")}[
-        step
-    ]
+    owner, name = {
+        "insert": (engine, "insert"),
+        "settle": (stage.ledger, "settle"),
+        "rename": (stage.backlog, "settle"),
+    }[step]
     original, calls, lock = getattr(owner, name), [0], threading.Lock()
 
     def dying(*arguments: object) -> object:
@@ -370,4 +384,60 @@ def test_killed_at_any_step(
     assert again.stop()
     assert again.ledger.totals()["traces"] == LedgerEntry(stored=9)
     assert len(engine.inserted) == 3
-    assert segment_files(folder) == []
+    assert again.left() == []
+
+
+def test_what_is_sent_again_is_stored_once(folder: Path, state: StateDb) -> None:
+    """In the same segment or a later one; counted as duplicates, and the neighbours are stored."""
+    first, second, third = (frame(number, items=number) for number in (1, 2, 3))
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine).start()
+    stage.log.append([first, replace(first, received_at_ns=first.received_at_ns + 1), second])
+    assert stage.flush(10)
+    stage.log.append([third, second, replace(first, tenant="other")])
+    assert stage.flush(10)
+    joined = b"".join(engine.inserted.values())
+    assert [joined.count(one.payload) for one in (first, second, third)] == [2, 1, 1]
+    assert stage.ledger.totals("shop")["traces"] == LedgerEntry(stored=6, duplicates=3)
+    assert stage.ledger.totals("other")["traces"] == LedgerEntry(stored=1)
+    assert stage.registry.get_sample_value("opsintel_collector_duplicate_items_total", {"signal": "traces"}) == 3
+    assert stage.stop()
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["some rows", "all rows"])
+def test_what_a_power_cut_took_is_put_back(lost: int, folder: Path, state: StateDb) -> None:
+    """A segment that the ledger calls stored is still there, and replaces what is left of it in the tables."""
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine).start()
+    stage.keeper.tidy()  # remembers the engine's life
+    segment = stage.log.append([frame(3, items=1), frame(4, items=1)]).segment
+    assert stage.flush(10)
+    assert stage.stop()
+
+    engine.life, engine.count = "second", lambda *_: 2 - lost
+    again = Stage(folder, state, engine)
+    assert again.keeper.tidy() == 1
+    assert engine.forgotten == [(Signal.TRACES, "shop", segment)]
+    (token,) = [token for token in engine.inserted if token.startswith(f"{segment}-traces-shop-again-")]
+    assert engine.inserted[token] == frame(3).payload + frame(4).payload
+    assert again.registry.get_sample_value("opsintel_collector_restored_items_total") == lost
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=2)
+    again.log.close()
+
+
+def test_nothing_is_put_back_while_the_engine_lives(folder: Path, state: StateDb) -> None:
+    """The keeper of the same life does not even ask; that of a new one finds every row in place."""
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine).start()
+    stage.keeper.tidy()
+    stage.log.append([frame()])
+    assert stage.flush(10)
+    engine.count = lambda *_: 0
+    assert stage.keeper.tidy() == 1
+    stage.log.append([frame(2)])
+    assert stage.flush(10)
+    engine.count, engine.life = (lambda *_: 2), "second"
+    assert stage.keeper.tidy() == 1
+    assert engine.forgotten == []
+    assert len(engine.inserted) == 2
+    assert stage.stop()

@@ -1,0 +1,97 @@
+"""The keeper: files of settled segments stay until the engine's data is safely on disk, and it puts back what is lost.
+
+The engine answers before its parts are on the disk, so a power cut may take rows that the ledger calls stored. When the
+machine (or the server) was started anew, every segment that is still kept is compared with the tables, and stored again
+where rows are missing. Then, and every few seconds, the engine's data is written out and the files go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+from collector.engine import Engine
+from collector.resent import SeenRequests
+from collector.self_metrics import CollectorMetrics
+from collector.wal import Backlog, SegmentFile
+from collector.writer import SegmentWriter
+from core import Clock, OpsintelError, get_logger
+
+_log = get_logger("collector.keeper")
+EVERY_S = 5.0
+
+
+class SegmentKeeper:
+    """A thread of its own, from `start` to `stop`. `note` is the file that remembers the engine's incarnation."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        writer: SegmentWriter,
+        seen: SeenRequests,
+        engine: Engine,
+        metrics: CollectorMetrics,
+        clock: Clock,
+        note: Path,
+    ) -> None:
+        self._backlog, self._writer, self._seen, self._engine = backlog, writer, seen, engine
+        self._metrics, self._clock, self._note = metrics, clock, note
+        self._known = note.read_text() if note.exists() else ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="segment-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begins with what the last run kept."""
+        self._thread.start()
+
+    def stop(self, deadline_s: float) -> None:
+        """Tidies once more and ends; what is not done by then is done at the next start."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(deadline_s)
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            last = self._stop.wait(EVERY_S)
+            try:
+                self.tidy()
+            except (OpsintelError, OSError) as error:
+                _log.warning("settled segments are kept longer", error=str(error))
+            except Exception:  # the rim of the thread
+                _log.exception("the keeper failed")
+
+    def tidy(self) -> int:
+        """Restores what is lost, then removes the files that are not needed any more; returns how many.
+
+        Raises core.StorageError, OSError; nothing is removed then.
+        """
+        self._seen.forget(self._clock.time_ns(), self._backlog.oldest_created_ns())
+        kept = self._backlog.settled()
+        self._check_incarnation(kept)
+        if not kept:
+            return 0
+        now = self._clock.now().timestamp()
+        within = self._engine.make_durable()
+        removed = 0
+        for file in kept:
+            if not within or file.path.stat().st_ctime <= now - within:  # its last change was to be called settled
+                self._backlog.remove(file)
+                removed += 1
+        return removed
+
+    def _check_incarnation(self, kept: list[SegmentFile]) -> None:
+        found = self._engine.incarnation()
+        if found == self._known:
+            return
+        if self._known:
+            _log.warning("the engine's machine was started anew; checking what is kept", segments=len(kept))
+            part = hashlib.sha256(found.encode()).hexdigest()[:12]
+            for file in kept:
+                lacking = self._writer.restore(file, part)
+                if lacking:
+                    self._metrics.restored.inc(abs(lacking))
+                    _log.warning("rows restored", segment=file.segment, items=lacking)
+        self._note.write_text(found)
+        self._known = found

@@ -1,0 +1,1 @@
+ALTER TABLE {table:Identifier} DELETE WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}
