@@ -51,8 +51,8 @@ def create_app(services: Services) -> FastAPI:
         notice,
         timezone=settings.timezone,
         doors=dashboards.Doors(
-            f"{settings.otlp_bind_host}:{services.collector.grpc_port}",
-            f"http://{settings.otlp_bind_host}:{services.collector.http_port}",
+            f"{settings.otlp_bind_host}:{services.otlp_grpc_port}",
+            f"http://{settings.otlp_bind_host}:{services.otlp_http_port}",
         ),
         identify=viewer,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -35,12 +36,32 @@ def version() -> None:
     typer.echo(VERSION)
 
 
+class Roles(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    BACKEND = "backend"
+    RECEIVER = "receiver"
+
+
 @app.command()
-def serve() -> None:
+def serve(
+    roles: Annotated[
+        Roles, typer.Option(help="`receiver`: only take data, beside a `backend` on the same data directory.")
+    ] = Roles.ALL,
+    processes: Annotated[
+        int, typer.Option(min=0, max=64, help="How many receiver processes; 0 means a number that fits the machine.")
+    ] = 0,
+) -> None:
     """Run everything: receivers, store, jobs, API and dashboards, until SIGTERM."""
     from api.serve import serve as run
+    from api.serve import serve_receivers
 
-    run(load_settings(), SystemClock())
+    settings = load_settings(**({"receiver_processes": processes} if processes else {}))
+    if roles is Roles.RECEIVER:
+        serve_receivers(settings, SystemClock(), settings.receivers or 1)
+    else:
+        run(settings, SystemClock(), receive=roles is Roles.ALL)
 
 
 @app.command()

@@ -11,15 +11,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from alerts import AlertService, open_alerts
-from api.keys import ApiKeys, Authenticator
+from api.authentication import make_authenticator
 from api.lock import data_directory
 from api.query_guard import QueryGuard
 from api.schedule import JobSchedule
 from api.services import Services
+from api.supervisor import Receivers
 from api.version import VERSION
 from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp, open_control
-from core import Clock, ConfigurationError, Settings, get_logger
+from core import Clock, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
@@ -61,20 +62,8 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
         yield Stores(settings, ch, state)
 
 
-def make_authenticator(settings: Settings, state: StateDb, clock: Clock) -> Authenticator:
-    """Raises ConfigurationError where strangers could reach a service that asks for no credentials."""
-    keys = ApiKeys(state, clock)
-    authenticator = Authenticator(keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token)
-    if not settings.loopback_only and not authenticator.credentials_exist:
-        raise ConfigurationError(
-            f"bound to {settings.http_host} without any credentials, the service would be open to the network",
-            hint="make a key with `opsintel token create --role admin`, set OPSINTEL_ADMIN_TOKEN, or bind to 127.0.0.1",
-        )
-    return authenticator
-
-
-def build(stores: Stores, clock: Clock) -> Services:
-    """Wires the rooms; starts nothing."""
+def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> Services:
+    """Wires the rooms; starts nothing. `receivers`: the processes that receive, None when this one does."""
     settings, ch, state = stores.settings, stores.ch, stores.state
     own = OwnMetrics(clock, version=VERSION, engine_version=ch.version)
     tracing = open_self_tracing(settings, version=VERSION)
@@ -99,18 +88,26 @@ def build(stores: Stores, clock: Clock) -> Services:
         control=control,
         audit=AuditChain(state, clock),
         http=http,
+        receivers=receivers,
     )
 
 
 @contextmanager
-def running(services: Services) -> Iterator[Services]:
+def running(services: Services, *, receive: bool = True) -> Iterator[Services]:
     """The collector and the jobs at work for the length of the block; a drain at its end."""
     with ExitStack() as stack:
         stack.callback(services.http.close)
         if services.tracing:
             stack.callback(services.tracing.stop)
         stack.callback(_quietly, services.collector.stop)
-        services.collector.start(services.authenticator.headers)
+        if services.receivers:
+            stack.callback(_quietly, services.receivers.stop)
+        if services.receivers or not receive:
+            services.collector.start(None)
+            if services.receivers:
+                services.receivers.open()
+        else:
+            services.collector.start(services.authenticator.headers)
         if services.settings.jobs_enabled:
             schedule = JobSchedule(services)
             stack.callback(schedule.stop)

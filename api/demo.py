@@ -40,7 +40,7 @@ def run_demo(settings: Settings, *, days: int, seed: int, live: bool, fresh: boo
 
     def start_client(services: Services, api_port: int) -> None:
         command = [sys.executable, "-m", "demo", "--days", str(days), "--seed", str(seed)]
-        command += ["--endpoint", f"http://127.0.0.1:{services.collector.http_port}"]
+        command += ["--endpoint", f"http://127.0.0.1:{services.otlp_http_port}"]
         command += ["--truth", str(folder / MARK), "--engine-port", str(port)]
         command += [] if live else ["--no-live"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPSINTEL_")}

@@ -1,4 +1,4 @@
-"""Runs everything in one process until SIGTERM or SIGINT: drains, and exits 0.
+"""Runs everything, with receivers in processes of their own, until SIGTERM or SIGINT: drains, and exits 0.
 
 The API has the main thread's event loop; the collector brings its own threads. What was acknowledged is on disk, so a
 drain that runs out of time loses nothing: the rest is stored at the next start.
@@ -11,13 +11,16 @@ import contextlib
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
 
 from api.app import create_app
-from api.composition import build, opened_stores, running
+from api.authentication import make_authenticator
+from api.composition import build, opened_state, opened_stores, running
 from api.services import Services
+from api.supervisor import Receivers
 from core import Clock, ConfigurationError, Settings, get_logger
 
 log = get_logger("api")
@@ -53,21 +56,46 @@ def serve(
     clock: Clock,
     ready: Callable[[Services, int], None] = lambda services, port: None,
     stopping: Callable[[], None] = lambda: None,
+    *,
+    receive: bool = True,
 ) -> None:
-    """Blocks until the process is told to stop.
+    """Blocks until the process is told to stop. `receive`: whether it takes data itself or leaves that to others.
 
     `ready` is called once with the API's port, when all doors are open; `stopping` before the doors of OTLP close.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(settings.http_host, settings.http_port)))
+        receivers = Receivers(settings, clock, settings.receivers) if receive and settings.receivers else None
+        if receivers:
+            stack.callback(receivers.stop)
+            receivers.start()
         stores = stack.enter_context(opened_stores(settings))
-        services = build(stores, clock)
-        stack.enter_context(running(services))
+        services = build(stores, clock, receivers)
+        stack.enter_context(running(services, receive=receive))
         port = listener.getsockname()[1]
         _announce(services, port)
         asyncio.run(_until_stopped(services, listener, lambda: ready(services, port)))
         stopping()
         log.info("stopping: no new data is accepted, the log is being stored")
+    log.info("stopped")
+
+
+def serve_receivers(settings: Settings, clock: Clock, processes: int) -> None:
+    """Receivers alone, beside a process that owns the engine and uses the same data directory; blocks likewise."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with opened_state(settings) as state:
+        make_authenticator(settings, state, clock)
+    receivers = Receivers(settings, clock, processes)
+    try:
+        receivers.start()
+        receivers.open()
+        while not stop.wait(1.0):
+            pass
+        log.info("stopping: no new data is accepted")
+    finally:
+        receivers.stop()
     log.info("stopped")
 
 
@@ -90,8 +118,8 @@ def _announce(services: Services, port: int) -> None:
     log.info(
         "serving",
         dashboards=f"http://{settings.http_host}:{port}/",
-        otlp_grpc=f"{settings.otlp_bind_host}:{services.collector.grpc_port}",
-        otlp_http=f"http://{settings.otlp_bind_host}:{services.collector.http_port}",
+        otlp_grpc=f"{settings.otlp_bind_host}:{services.otlp_grpc_port}",
+        otlp_http=f"http://{settings.otlp_bind_host}:{services.otlp_http_port}",
         data=str(settings.data_dir.absolute()),
     )
     if services.authenticator.open:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
 from alerts import AlertService
 from api.keys import Authenticator
+from api.own_metrics import AllProcesses
 from api.query_guard import QueryGuard
+from api.receiver import metrics_folder
+from api.supervisor import Receivers
 from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
-from metrics import OwnMetrics, SelfTracing, render
+from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 
 log = get_logger("api")
@@ -36,15 +41,26 @@ class Services:
     control: ControlService
     audit: AuditChain
     http: OutboundHttp
+    receivers: Receivers | None = None
+
+    @property
+    def otlp_http_port(self) -> int:
+        """The port of OTLP/HTTP, whoever listens there; 0 while nobody does."""
+        return self.receivers.http_port if self.receivers else self.collector.http_port
+
+    @property
+    def otlp_grpc_port(self) -> int:
+        """The port of OTLP/gRPC, whoever listens there; 0 while nobody does."""
+        return self.receivers.grpc_port if self.receivers else self.collector.grpc_port
 
     def render_metrics(self) -> tuple[str, bytes]:
-        """Media type and text of the service's own metrics."""
-        return render(self.own.registry)
+        """Media type and text of the service's own metrics, those of receiver processes included."""
+        return CONTENT_TYPE_LATEST, AllProcesses(self.own.registry, metrics_folder(self.settings)).render()
 
     def not_ready(self) -> list[str]:
         """Why it cannot serve now, in words for everybody; empty when it can."""
         reasons = []
-        if not self.collector.http_port:
+        if not (self.receivers.alive if self.receivers else self.collector.http_port):
             reasons.append("the receivers are not open")
         for name, probe in (("engine", lambda: self.ch.query("SELECT 1")), ("state database", self._probe_state)):
             try:

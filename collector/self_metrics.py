@@ -17,9 +17,7 @@ class CollectorMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"opsintel_collector_{name}", text, labels, registry=registry)
 
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"opsintel_collector_{name}", text, registry=registry)
-
+        self._registry = registry
         self.received = counter("received_items", "Items acknowledged.", "signal")
         self.rejected = counter("rejected_items", "Items refused by partial success.", "signal")
         self.refused = counter("refused_requests", "Requests answered with an error.", "transport", "code")
@@ -37,14 +35,14 @@ class CollectorMetrics:
         self.insert = Histogram(
             "opsintel_collector_insert_seconds", "Duration of an insert.", buckets=_SLOW, registry=registry
         )
-        self._log_bytes = gauge("wal_bytes", "Size of the write-ahead log.")
-        self._segments = gauge("wal_sealed_segments", "Sealed segments that wait to be stored.")
-        self._pending = gauge("pending_items", "Items acknowledged and not yet stored.")
 
     def watch(
         self, log_bytes: Callable[[], float], segments: Callable[[], float], pending: Callable[[], float]
     ) -> None:
-        """Sets where the gauges are read from."""
-        self._log_bytes.set_function(log_bytes)
-        self._segments.set_function(segments)
-        self._pending.set_function(pending)
+        """Adds the gauges of the process that stores, and where they are read from."""
+        for name, text, read in (
+            ("wal_bytes", "Size of the write-ahead log.", log_bytes),
+            ("wal_sealed_segments", "Sealed segments that wait to be stored.", segments),
+            ("pending_items", "Items acknowledged and not yet stored.", pending),
+        ):
+            Gauge(f"opsintel_collector_{name}", text, registry=self._registry).set_function(read)
