@@ -16,7 +16,7 @@ from collector.admission import Admitted
 from collector.engine import ClickHouseEngine, Engine
 from collector.ledger import Ledger
 from collector.quarantine import Quarantine
-from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp, otlp_doors
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Files, Frame, LogEvents, Position, SegmentLog
 from collector.wal.replay import Found
@@ -125,7 +125,7 @@ class Collector:
     def http_application(self, authenticate: Authenticate) -> OtlpHttp:
         """OTLP/HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
-        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit)
+        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit, otlp_doors(limit))
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""
