@@ -21,7 +21,7 @@ from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
-from metrics import OwnMetrics, open_self_tracing
+from metrics import CatalogueRules, OwnMetrics, load_event_catalogue, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
 
 log = get_logger("api")
@@ -92,7 +92,9 @@ def build(stores: Stores, clock: Clock) -> Services:
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, own.registry),
+        collector=Collector(
+            settings, clock, ch, state, own.registry, event_rules=CatalogueRules(load_event_catalogue())
+        ),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
