@@ -18,6 +18,7 @@ from api.schedule import JobSchedule
 from api.services import Services
 from api.version import VERSION
 from collector import Collector
+from collector.remote_write import load_queue_metrics
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -93,7 +94,13 @@ def build(stores: Stores, clock: Clock) -> Services:
         own=own,
         tracing=tracing,
         collector=Collector(
-            settings, clock, ch, state, own.registry, event_rules=CatalogueRules(load_event_catalogue())
+            settings,
+            clock,
+            ch,
+            state,
+            own.registry,
+            event_rules=CatalogueRules(load_event_catalogue()),
+            queue_metrics=load_queue_metrics(settings.queue_metrics_file),
         ),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),

@@ -19,6 +19,7 @@ from collector.engine import ClickHouseEngine, Engine
 from collector.ledger import Ledger
 from collector.quarantine import Quarantine
 from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.remote_write import QueueMetrics
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Files, Frame, LogEvents, Position, SegmentLog
 from collector.wal.replay import Found
@@ -50,9 +51,10 @@ class Collector:
         engine: Engine | None = None,
         files: Files | None = None,
         event_rules: EventRules | None = None,
+        queue_metrics: QueueMetrics | None = None,
     ) -> None:
         self._settings, self._clock = settings, clock
-        self._event_rules = event_rules or AnyEvent()
+        self._event_rules, self._queue_metrics = event_rules or AnyEvent(), queue_metrics or QueueMetrics()
         self.metrics = CollectorMetrics(registry)
         self.ledger = Ledger(state, clock)
         store = engine or (ClickHouseEngine(ch) if ch is not None else None)
@@ -129,7 +131,7 @@ class Collector:
     def http_application(self, authenticate: Authenticate) -> OtlpHttp:
         """All doors of HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
-        doors = http_doors(limit, self._clock, self._event_rules)
+        doors = http_doors(limit, self._clock, self._event_rules, self._queue_metrics)
         return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit, doors)
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
