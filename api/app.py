@@ -40,7 +40,9 @@ def create_app(services: Services) -> FastAPI:
     for routes in (health, telemetry, events, business, action, pages):
         app.include_router(routes.router)
     pages.mount_static(app)
-    app.mount("/v1", services.collector.http_application(services.authenticator.headers))
+    receiver = services.collector.http_application(services.authenticator.headers)
+    app.state.receiver = receiver
+    app.mount("/v1", receiver)
     notice = OPEN_NOTICE if services.authenticator.open else None
     settings = services.settings
     dashboards.mount(

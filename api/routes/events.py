@@ -7,8 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from api.routes.access import services
-
 router = APIRouter(prefix="/api/v1", tags=["telemetry"])
 _EVENT: dict[str, Any] = {
     "type": "object",
@@ -71,8 +69,7 @@ class _AtTheDoor(Response):
 
     def __init__(self, request: Request) -> None:
         super().__init__()
-        found = services(request)
-        self._application = found.collector.http_application(found.authenticator.headers)
+        self._application = request.app.state.receiver
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._application(scope, receive, send)

@@ -6,7 +6,6 @@ it, and the store makes one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -15,34 +14,33 @@ import orjson
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, Encoding
 from collector.cloudevents.binding import BATCH, STRUCTURED, Mode, mode_of, read
 from collector.cloudevents.event import InvalidEvent
 from collector.cloudevents.mapping import to_record
 from collector.cloudevents.rules import EventRules
 from collector.otlp_status import Refusal
 from collector.receivers.decompress import check_encoding, decompress
-from collector.receivers.doors import Answer, Headers, Taken
+from collector.receivers.doors import Admit, Answer, Headers, Taken
 from core import Clock
 from storage import Signal
 
 SCOPE = "opsintel.cloudevents"
 JSON, PROBLEM = "application/json", "application/problem+json"
-Admit = Callable[[Signal, Encoding, bytes], Admitted]
 
 
 class CloudEventsDoor:
-    """Bodies of at most `max_bytes`, also after decompression; `admission` is what every OTLP request goes through."""
+    """Bodies of at most `max_bytes`, also after decompression."""
 
-    def __init__(self, rules: EventRules, clock: Clock, max_bytes: int, admission: Admit = admit) -> None:
-        self._rules, self._clock, self._max_bytes, self._admit = rules, clock, max_bytes, admission
+    def __init__(self, rules: EventRules, clock: Clock, max_bytes: int) -> None:
+        self._rules, self._clock, self._max_bytes = rules, clock, max_bytes
 
     def check(self, headers: Headers) -> bool:
         """See Door."""
         mode_of(headers)
         return bool(check_encoding(headers.get("content-encoding", "")))
 
-    def take(self, headers: Headers, raw: bytes) -> Taken:
+    def take(self, headers: Headers, raw: bytes, admit: Admit) -> Taken:
         """See Door."""
         mode = mode_of(headers)
         body = decompress(raw, check_encoding(headers.get("content-encoding", "")), self._max_bytes)
@@ -60,7 +58,7 @@ class CloudEventsDoor:
                 continue
             accepted.append((index, sent, event.source, record))
             remarks.extend(_refused(index, sent, one) for one in said)
-        admitted = self._admitted(accepted, rejected)
+        admitted = _admitted(accepted, rejected, admit)
         rejected.sort(key=lambda one: int(one["index"]))
         count = len(found) - len(rejected)
         if rejected and not count:
@@ -69,17 +67,9 @@ class CloudEventsDoor:
         answer: dict[str, Any] = {"accepted": count, "rejected": rejected}
         if kept := [one for one in remarks if one["index"] not in gone]:
             answer["warnings"] = kept
+        if admitted.reason and not rejected:
+            answer["message"] = admitted.reason
         return Taken(Signal.LOGS, admitted, Answer(200, orjson.dumps(answer), JSON))
-
-    def _admitted(self, accepted: list[tuple[int, str, str, LogRecord]], rejected: list[_Refused]) -> Admitted:
-        """Of what the admission takes; what it refuses joins the rejected, by trying each event alone."""
-        admitted = self._admit(Signal.LOGS, Encoding.PROTOBUF, _request(accepted))
-        if admitted.rejected:
-            for one in accepted:
-                alone = self._admit(Signal.LOGS, Encoding.PROTOBUF, _request([one]))
-                if not alone.items:
-                    rejected.append(_refused(one[0], one[1], alone.reason))
-        return replace(admitted, rejected=len(rejected), reason=f"{len(rejected)} events were rejected")
 
     def refuse(self, headers: Headers, refusal: Refusal) -> Answer:
         """See Door."""
@@ -99,6 +89,19 @@ class CloudEventsDoor:
 
 
 _Refused = dict[str, Any]
+
+
+def _admitted(accepted: list[tuple[int, str, str, LogRecord]], rejected: list[_Refused], admit: Admit) -> Admitted:
+    """Of what the admission takes; what it refuses joins the rejected, found by trying each event alone."""
+    admitted = admit(Signal.LOGS, Encoding.PROTOBUF, _request(accepted))
+    if admitted.rejected:
+        for one in accepted:
+            alone = admit(Signal.LOGS, Encoding.PROTOBUF, _request([one]))
+            if alone.rejected:
+                rejected.append(_refused(one[0], one[1], alone.reason))
+    if not rejected:
+        return admitted
+    return replace(admitted, rejected=len(rejected), reason=f"{len(rejected)} events were rejected")
 
 
 def _refused(index: int, sent: str, reason: str) -> _Refused:

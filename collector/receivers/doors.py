@@ -6,13 +6,13 @@ counts. A door checks and translates; it is pure, may be called from several thr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, Encoding
 from collector.otlp_status import Refusal
 from collector.otlp_types import REJECTED_FIELDS, RESPONSES
 from collector.receivers.decompress import check_encoding, decompress
@@ -21,6 +21,8 @@ from storage import Signal
 
 Headers = Mapping[str, str]
 """Names in lower case."""
+Admit = Callable[[Signal, Encoding, bytes], Admitted]
+"""The admission that every OTLP request of this caller goes through; a door that translates hands its OTLP to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Door(Protocol):
         """Before the body is read. Raises UnsupportedMedia; tells whether even a small body is costly to unpack."""
         ...
 
-    def take(self, headers: Headers, raw: bytes) -> Taken:
+    def take(self, headers: Headers, raw: bytes, admit: Admit) -> Taken:
         """The body as it came. Raises InvalidInput, TooLarge or UnsupportedMedia when nothing of it can be used."""
         ...
 
@@ -77,7 +79,7 @@ class OtlpDoor:
             )
         return bool(check_encoding(headers.get("content-encoding", "")))
 
-    def take(self, headers: Headers, raw: bytes) -> Taken:
+    def take(self, headers: Headers, raw: bytes, admit: Admit) -> Taken:
         """See Door."""
         encoding = encoding_of(headers) or Encoding.JSON
         packing = check_encoding(headers.get("content-encoding", ""))

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from collector.admission import Admitted
+from collector.admission import Admitted, admit
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
 from collector.receivers.doors import Answer, Door, Headers, refuse_as_otlp
 from collector.self_metrics import CollectorMetrics
@@ -123,9 +123,9 @@ class OtlpHttp:
             raise TooLarge(f"the body has {_announced(headers)} bytes, {self._max_bytes} are allowed")
         raw = await body.read(self._max_bytes)
         if costly or len(raw) > INLINE_BYTES:
-            taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw)
+            taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admit)
         else:
-            taken = door.take(headers, raw)
+            taken = door.take(headers, raw, admit)
         if taken.admitted.items:
             await self._ingest(taken.signal, principal.tenant, taken.admitted)
         if taken.admitted.rejected:

@@ -9,12 +9,11 @@ https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Encoding
 from collector.otlp_status import Refusal
-from collector.receivers.doors import Answer, Headers, Taken
+from collector.receivers.doors import Admit, Answer, Headers, Taken
 from collector.remote_write.queues import QueueMetrics
 from collector.remote_write.series import read_v1, read_v2
 from collector.remote_write.snappy import unpack
@@ -26,14 +25,13 @@ MEDIA_TYPE, V1, V2 = "application/x-protobuf", "prometheus.WriteRequest", "io.pr
 _PROTO = re.compile(r';\s*proto\s*=\s*"?([A-Za-z0-9_.]+)"?\s*(?:;|$)', re.ASCII | re.IGNORECASE)
 _READERS = {V1: read_v1, V2: read_v2}
 _TEXT = "text/plain; charset=utf-8"
-Admit = Callable[[Signal, Encoding, bytes], Admitted]
 
 
 class RemoteWriteDoor:
-    """Bodies of at most `max_bytes`, also when unpacked; `admission` is what every OTLP request goes through."""
+    """Bodies of at most `max_bytes`, also when unpacked."""
 
-    def __init__(self, queues: QueueMetrics, max_bytes: int, admission: Admit = admit) -> None:
-        self._queues, self._max_bytes, self._admit = queues, max_bytes, admission
+    def __init__(self, queues: QueueMetrics, max_bytes: int) -> None:
+        self._queues, self._max_bytes = queues, max_bytes
 
     def check(self, headers: Headers) -> bool:
         """See Door; always costly, since every sample is looked at."""
@@ -45,11 +43,11 @@ class RemoteWriteDoor:
             )
         return True
 
-    def take(self, headers: Headers, raw: bytes) -> Taken:
+    def take(self, headers: Headers, raw: bytes, admit: Admit) -> Taken:
         """See Door."""
         body = unpack(raw, self._max_bytes)
         found = translate(_READERS[_version(headers)](body), self._queues)
-        admitted = self._admit(Signal.METRICS, Encoding.PROTOBUF, bytes(found.request.SerializeToString()))
+        admitted = admit(Signal.METRICS, Encoding.PROTOBUF, bytes(found.request.SerializeToString()))
         if admitted.rejected:
             found.refused[admitted.reason or "admission refused it"] += admitted.rejected
         refused = found.refused.total()
@@ -59,7 +57,9 @@ class RemoteWriteDoor:
             ("x-prometheus-remote-write-exemplars-written", str(found.exemplars)),
         )
         answer = Answer(400, _explain(found).encode(), _TEXT, counts) if refused else Answer(204, headers=counts)
-        return Taken(Signal.METRICS, replace(admitted, rejected=refused, reason=_explain(found)), answer)
+        return Taken(
+            Signal.METRICS, replace(admitted, rejected=refused, reason=_explain(found) or admitted.reason), answer
+        )
 
     def refuse(self, headers: Headers, refusal: Refusal) -> Answer:
         """See Door: a line of text, which senders write into their log."""

@@ -1,6 +1,6 @@
 """Which metrics of existing exporters are queue depths: a table, with defaults for the exporters people have.
 
-A series that the table names is stored as it is, and once more as `retail.queue.depth` (or `retail.queue.oldest_age`)
+A series that the table names is stored as it is, and once more as `retail.queue.depth` (or what else its row measures)
 with the broker and the queue as attributes, which is what the product reads. It converts no units.
 """
 
@@ -15,20 +15,26 @@ from typing import Any
 
 from core import ConfigurationError
 
-MEASURES = {"depth": ("retail.queue.depth", "{item}"), "oldest_age": ("retail.queue.oldest_age", "s")}
-_KEYS = {"metric", "system", "destination", "omit", "where", "measure"}
+MEASURES = {
+    "depth": ("retail.queue.depth", "{item}"),
+    "oldest_age": ("retail.queue.oldest_age", "s"),
+    "in_flight": ("retail.queue.in_flight", "{item}"),
+}
+_KEYS = {"metric", "system", "destination", "group", "omit", "where", "measure"}
 
 
 @dataclass(frozen=True)
 class QueueMetric:
     """One row: the labels in `destination` name the queue, joined by a slash; values in `omit` are left out.
 
+    `group` is the label that names the consumer group whose backlog it is, empty where the system has none.
     A series without the last of these labels, or whose labels do not match the patterns of `where`, is not meant.
     """
 
     metric: str
     system: str
     destination: tuple[str, ...]
+    group: str = ""
     omit: frozenset[str] = frozenset()
     where: Mapping[str, str] = field(default_factory=dict)
     measure: str = "depth"
@@ -45,25 +51,26 @@ class QueueMetric:
 
 DEFAULTS: tuple[QueueMetric, ...] = (
     # RabbitMQ's own plugin: /metrics/per-object, or queue_coarse_metrics of /metrics/detailed
-    QueueMetric("rabbitmq_queue_messages", "rabbitmq", ("vhost", "queue"), frozenset({"/"})),
-    QueueMetric("rabbitmq_detailed_queue_messages", "rabbitmq", ("vhost", "queue"), frozenset({"/"})),
+    QueueMetric("rabbitmq_queue_messages", "rabbitmq", ("vhost", "queue"), omit=frozenset({"/"})),
+    QueueMetric("rabbitmq_detailed_queue_messages", "rabbitmq", ("vhost", "queue"), omit=frozenset({"/"})),
     # redis_exporter with --check-keys or --check-single-keys, and --check-streams
-    QueueMetric("redis_key_size", "redis", ("db", "key"), frozenset({"db0"})),
-    QueueMetric("redis_stream_group_lag", "redis", ("db", "stream", "group"), frozenset({"db0"})),
+    QueueMetric("redis_key_size", "redis", ("db", "key"), omit=frozenset({"db0"})),
+    QueueMetric("redis_stream_group_lag", "redis", ("db", "stream"), "group", frozenset({"db0"})),
     # kafka_exporter, and kafka-lag-exporter; both also have a series for each partition, which is no queue of its own
-    QueueMetric("kafka_consumergroup_lag_sum", "kafka", ("topic", "consumergroup")),
-    QueueMetric("kafka_consumergroup_group_topic_sum_lag", "kafka", ("topic", "group")),
+    QueueMetric("kafka_consumergroup_lag_sum", "kafka", ("topic",), "consumergroup"),
+    QueueMetric("kafka_consumergroup_group_topic_sum_lag", "kafka", ("topic",), "group"),
 )
 
 
 @dataclass(frozen=True)
 class Depth:
-    """A queue's number in a series: the product's metric and its unit, the broker, the queue."""
+    """A queue's number in a series: the product's metric and its unit, the broker, the queue, its consumer group."""
 
     metric: str
     unit: str
     system: str
     queue: str
+    group: str = ""
 
 
 class QueueMetrics:
@@ -80,7 +87,7 @@ class QueueMetrics:
             queue = row.queue_of(labels)
             if queue:
                 metric, unit = MEASURES[row.measure]
-                return Depth(metric, unit, row.system, queue)
+                return Depth(metric, unit, row.system, queue, labels.get(row.group, ""))
         return None
 
 
@@ -122,6 +129,9 @@ def _row(entry: Any, where: str) -> QueueMetric:
     patterns = entry.get("where", {})
     if not isinstance(patterns, dict) or not all(isinstance(pattern, str) for pattern in patterns.values()):
         raise ConfigurationError(f"{where}: where must be a table of label = pattern, got {patterns!r}")
+    group = entry.get("group", "")
+    if not isinstance(group, str):
+        raise ConfigurationError(f"{where}: group must be text, got {group!r}")
     measure = entry.get("measure", "depth")
     if measure not in MEASURES:
         raise ConfigurationError(f"{where}: measure must be one of {', '.join(MEASURES)}, got {measure!r}")
@@ -129,6 +139,7 @@ def _row(entry: Any, where: str) -> QueueMetric:
         entry["metric"],
         entry["system"],
         tuple(entry["destination"]),
+        group,
         frozenset(entry.get("omit", ())),
         patterns,
         measure,

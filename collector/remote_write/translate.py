@@ -237,6 +237,8 @@ class _Writer:
         point = points.add(time_unix_nano=at * 10**6, as_double=value)
         put(point.attributes, "messaging.system", depth.system)
         put(point.attributes, "messaging.destination.name", depth.queue)
+        if depth.group:
+            put(point.attributes, "messaging.consumer.group.name", depth.group)
         self._done.items += 1
 
     def _exemplars(self, exemplars: list[Exemplar]) -> None:

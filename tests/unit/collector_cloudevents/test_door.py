@@ -173,8 +173,8 @@ def test_what_admission_refuses_is_named(clock: ManualClock) -> None:
         left = 1 if b"e-1" in body else 0
         return Admitted(body, left, 1, "too old")
 
-    door = CloudEventsDoor(RULES, clock, 1 << 20, strict)
-    taken = door.take({"content-type": BATCH}, json.dumps([event(1), event(2)]).encode())
+    door = CloudEventsDoor(RULES, clock, 1 << 20)
+    taken = door.take({"content-type": BATCH}, json.dumps([event(1), event(2)]).encode(), strict)
     assert json.loads(taken.answer.body) == {
         "accepted": 1, "rejected": [{"index": 1, "id": "e-2", "reason": "too old"}],
     }  # fmt: skip

@@ -13,20 +13,20 @@ DEPTH = ("retail.queue.depth", "{item}")
 
 
 @pytest.mark.parametrize(
-    ("name", "labels", "system", "queue"),
+    ("name", "labels", "system", "queue", "group"),
     [
-        ("rabbitmq_queue_messages", {"vhost": "/", "queue": "orders"}, "rabbitmq", "orders"),
-        ("rabbitmq_queue_messages", {"vhost": "eu", "queue": "orders"}, "rabbitmq", "eu/orders"),
-        ("rabbitmq_detailed_queue_messages", {"vhost": "/", "queue": "orders"}, "rabbitmq", "orders"),
-        ("redis_key_size", {"db": "db0", "key": "jobs"}, "redis", "jobs"),
-        ("redis_key_size", {"db": "db3", "key": "jobs"}, "redis", "db3/jobs"),
-        ("redis_stream_group_lag", {"db": "db0", "stream": "s", "group": "g"}, "redis", "s/g"),
-        ("kafka_consumergroup_lag_sum", {"topic": "t", "consumergroup": "g"}, "kafka", "t/g"),
-        ("kafka_consumergroup_group_topic_sum_lag", {"topic": "t", "group": "g"}, "kafka", "t/g"),
+        ("rabbitmq_queue_messages", {"vhost": "/", "queue": "orders"}, "rabbitmq", "orders", ""),
+        ("rabbitmq_queue_messages", {"vhost": "eu", "queue": "orders"}, "rabbitmq", "eu/orders", ""),
+        ("rabbitmq_detailed_queue_messages", {"vhost": "/", "queue": "orders"}, "rabbitmq", "orders", ""),
+        ("redis_key_size", {"db": "db0", "key": "jobs"}, "redis", "jobs", ""),
+        ("redis_key_size", {"db": "db3", "key": "jobs"}, "redis", "db3/jobs", ""),
+        ("redis_stream_group_lag", {"db": "db0", "stream": "s", "group": "g"}, "redis", "s", "g"),
+        ("kafka_consumergroup_lag_sum", {"topic": "t", "consumergroup": "g"}, "kafka", "t", "g"),
+        ("kafka_consumergroup_group_topic_sum_lag", {"topic": "t", "group": "g"}, "kafka", "t", "g"),
     ],
 )
-def test_defaults(name: str, labels: dict[str, str], system: str, queue: str) -> None:
-    assert load_queue_metrics(None).find(name, labels) == Depth(*DEPTH, system, queue)
+def test_defaults(name: str, labels: dict[str, str], system: str, queue: str, group: str) -> None:
+    assert load_queue_metrics(None).find(name, labels) == Depth(*DEPTH, system, queue, group)
 
 
 def test_a_sum_over_all_queues_is_no_queue() -> None:
@@ -75,7 +75,7 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
         ('[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nwhere = 1', "queue 1: where must be a table"),
         (
             '[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nmeasure = "age"',
-            "must be one of depth, oldest_age",
+            "must be one of depth, oldest_age, in_flight",
         ),
         ('[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nunit = "s"', "unknown key 'unit'"),
     ],
