@@ -111,10 +111,10 @@ def test_a_stale_marker_is_a_point_without_a_value() -> None:
 
 def test_order_and_repetition() -> None:
     """Out of order is well, the same again is written once, a contradiction is refused."""
-    found = translated(v1((UP, [(2.0, AT_MS + 5), (1.0, AT_MS), (1.0, AT_MS), (9.0, AT_MS)])))
+    found = translated(v1((UP, [(2.0, AT_MS + 5), (1.0, AT_MS), (1.0, AT_MS), (1.0, AT_MS), (9.0, AT_MS)])))
     points = metrics(found)["up"].gauge.data_points
     assert [(point.as_double, point.time_unix_nano // 10**6) for point in points] == [(2.0, AT_MS + 5), (1.0, AT_MS)]
-    assert (found.samples, found.items, dict(found.refused)) == (3, 2, {CONFLICT: 1})
+    assert (found.samples, found.items, dict(found.refused)) == (4, 2, {CONFLICT: 1})
 
 
 def test_entries_of_one_series_are_one_series() -> None:
