@@ -20,6 +20,7 @@ MEASURES = {
     "oldest_age": ("retail.queue.oldest_age", "s"),
     "in_flight": ("retail.queue.in_flight", "{item}"),
 }
+_TOP_KEYS = {"defaults", "queues", "without"}
 _KEYS = {"metric", "system", "destination", "group", "omit", "where", "measure"}
 
 
@@ -94,7 +95,7 @@ class QueueMetrics:
 def load_queue_metrics(path: Path | None) -> QueueMetrics:
     """The defaults, with the rows of a TOML file before them; a metric that the file names has no default any more.
 
-    `defaults = false` in the file leaves all of them out. Raises ConfigurationError that names the row and the key.
+    `without` in the file names defaults to leave out, `defaults = false` leaves out all of them. Raises ConfigurationError that names the row and the key.
     """
     if path is None:
         return QueueMetrics()
@@ -104,13 +105,16 @@ def load_queue_metrics(path: Path | None) -> QueueMetrics:
         raise ConfigurationError(f"the queue metrics file {path} cannot be read: {problem.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigurationError(f"{path} is not valid TOML: {problem}") from None
-    if unknown := sorted(set(data) - {"defaults", "queues"}):
-        raise ConfigurationError(f"{path} has unknown key {unknown[0]!r}; known are defaults and queues")
+    if unknown := sorted(set(data) - _TOP_KEYS):
+        raise ConfigurationError(f"{path} has unknown key {unknown[0]!r}; known are {', '.join(sorted(_TOP_KEYS))}")
     rows, defaults = data.get("queues", []), data.get("defaults", True)
     if not isinstance(rows, list) or not isinstance(defaults, bool):
         raise ConfigurationError(f"{path}: queues must be a list of tables, and defaults true or false")
+    without, known = data.get("without", []), {row.metric for row in DEFAULTS}
+    if not isinstance(without, list) or not all(name in known for name in without):
+        raise ConfigurationError(f"{path}: without must list metrics among {', '.join(sorted(known))}, got {without!r}")
     own = [_row(entry, f"{path}: queue {number}") for number, entry in enumerate(rows, 1)]
-    named = {row.metric for row in own}
+    named = {row.metric for row in own} | set(without)
     return QueueMetrics([*own, *(row for row in DEFAULTS if defaults and row.metric not in named)])
 
 

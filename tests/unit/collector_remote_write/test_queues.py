@@ -58,6 +58,9 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
     age = Depth("retail.queue.oldest_age", "s", "aws_sqs", "q")
     assert found.find("sqs_oldest_seconds", {"queue": "q"}) == age
     assert found.find("rabbitmq_queue_messages", {"queue": "q"}) == Depth(*DEPTH, "rabbitmq", "q")
+    file.write_text('without = ["rabbitmq_queue_messages"]')
+    assert load_queue_metrics(file).find("rabbitmq_queue_messages", {"queue": "q"}) is None
+    assert load_queue_metrics(file).find("redis_key_size", {"key": "q"})
     file.write_text("defaults = false")
     assert load_queue_metrics(file).find("rabbitmq_queue_messages", {"queue": "q"}) is None
 
@@ -67,6 +70,7 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
     [
         ("x", "is not valid TOML"),
         ("queue = []", "unknown key 'queue'"),
+        ('without = ["rabbitmq_queue_mesages"]', "without must list metrics among"),
         ("queues = 5", "queues must be a list"),
         ("queues = [5]", "queue 1 must be a table"),
         ('[[queues]]\nmetric = "m"', "queue 1: system must be text, got None"),
@@ -79,7 +83,7 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
         ),
         ('[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nunit = "s"', "unknown key 'unit'"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_wrong_file(text: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "queues.toml"
