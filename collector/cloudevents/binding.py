@@ -14,9 +14,11 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from collector.cloudevents.event import CloudEvent, InvalidEvent, decode, from_json, make
-from core import InvalidInput, UnsupportedMedia
+from core import InvalidInput, TooLarge, UnsupportedMedia
 
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+MAX_EVENTS = 10_000
+"""Events of one batch: each that is refused is named in the answer."""
 _PREFIX = "ce-"
 
 
@@ -51,7 +53,7 @@ def mode_of(headers: Mapping[str, str]) -> Mode:
 def read(mode: Mode, headers: Mapping[str, str], body: bytes) -> list[tuple[str, CloudEvent | str]]:
     """The events of a request in their order: the id as sent, and the event or why it is none.
 
-    Raises InvalidInput when the body as a whole cannot be read.
+    Raises InvalidInput when the body as a whole cannot be read, TooLarge for too many events.
     """
     if mode is Mode.BINARY:
         return [(headers.get("ce-id", "")[:200], _attempt(lambda: _from_headers(headers, body)))]
@@ -66,6 +68,8 @@ def read(mode: Mode, headers: Mapping[str, str], body: bytes) -> list[tuple[str,
         return [_member(document)]
     if not isinstance(document, list):
         raise InvalidInput("a batch must be a JSON array of events")
+    if len(document) > MAX_EVENTS:
+        raise TooLarge(f"the batch has {len(document)} events, {MAX_EVENTS} are allowed", hint="send fewer at once")
     return [_member(member) for member in document]
 
 

@@ -26,6 +26,9 @@ from core import Clock
 from storage import Signal
 
 SCOPE = "opsintel.cloudevents"
+MAX_TOLD = 100
+"""Warnings in one answer, and how many events get a suggestion; all that is rejected is named."""
+_MAX_REASON = 1000
 JSON, PROBLEM = "application/json", "application/problem+json"
 
 
@@ -52,7 +55,8 @@ class CloudEventsDoor:
                 rejected.append(_refused(index, sent, event))
                 continue
             try:
-                record, said = to_record(event, self._rules, now_ns)
+                suggest = len(rejected) + len(remarks) < MAX_TOLD
+                record, said = to_record(event, self._rules, now_ns, suggest=suggest)
             except InvalidEvent as problem:
                 rejected.append(_refused(index, sent, str(problem)))
                 continue
@@ -66,7 +70,9 @@ class CloudEventsDoor:
         gone = {one["index"] for one in rejected}
         answer: dict[str, Any] = {"accepted": count, "rejected": rejected}
         if kept := [one for one in remarks if one["index"] not in gone]:
-            answer["warnings"] = kept
+            answer["warnings"] = kept[:MAX_TOLD]
+            if len(kept) > MAX_TOLD:
+                answer["more_warnings"] = len(kept) - MAX_TOLD
         if admitted.reason and not rejected:
             answer["message"] = admitted.reason
         return Taken(Signal.LOGS, admitted, Answer(200, orjson.dumps(answer), JSON))
@@ -105,7 +111,7 @@ def _admitted(accepted: list[tuple[int, str, str, LogRecord]], rejected: list[_R
 
 
 def _refused(index: int, sent: str, reason: str) -> _Refused:
-    return {"index": index, "id": sent, "reason": reason}
+    return {"index": index, "id": sent, "reason": reason[:_MAX_REASON]}
 
 
 def _request(accepted: list[tuple[int, str, str, LogRecord]]) -> bytes:

@@ -27,7 +27,9 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-
 _INT64 = 1 << 63
 
 
-def to_record(event: CloudEvent, rules: EventRules, now_ns: int) -> tuple[LogRecord, list[str]]:
+def to_record(
+    event: CloudEvent, rules: EventRules, now_ns: int, *, suggest: bool = True
+) -> tuple[LogRecord, list[str]]:
     """The record, and what should be said about it. Raises InvalidEvent with every reason of the catalogue's."""
     stream = rules.stream_of(event.type)
     attributes, others = _meanings(event, rules, known=stream is not None)
@@ -36,7 +38,7 @@ def to_record(event: CloudEvent, rules: EventRules, now_ns: int) -> tuple[LogRec
     if event.subject and attributes.get(STREAM) not in (None, ""):
         attributes.setdefault(CASE, event.subject)
     attributes.setdefault(EVENT_ID, f"{event.source} {event.id}")  # no URI has a space: no two pairs are one text
-    refused, remarks = rules.check(event.type, attributes)
+    refused, remarks = rules.check(event.type, attributes, suggest=suggest)
     if refused:
         raise InvalidEvent("; ".join(refused))
     record = LogRecord(
@@ -72,6 +74,8 @@ def _meanings(event: CloudEvent, rules: EventRules, *, known: bool) -> tuple[dic
                 others[f"data.{path}"] = value
         elif path.startswith("retail."):
             full[meant] = rules.fit(meant, value)
+            if len(full) > MAX_FIELDS:
+                raise InvalidEvent(f"the data has more than {MAX_FIELDS} attributes that begin with retail.")
         else:
             short.setdefault(meant, rules.fit(meant, value))
     return short | full, others

@@ -28,8 +28,13 @@ class EventRules(Protocol):
         """The value as the attribute wants it, where that is beyond doubt: a whole number for a text."""
         ...
 
-    def check(self, event_type: str, attributes: Mapping[str, object]) -> tuple[list[str], list[str]]:
-        """Why the event must be refused, and what else should be said about it."""
+    def check(
+        self, event_type: str, attributes: Mapping[str, object], *, suggest: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """Why the event must be refused, and what else should be said about it.
+
+        Without `suggest` it does not look for what was probably meant, which costs more than everything else.
+        """
         ...
 
 
@@ -52,6 +57,8 @@ class AnyEvent:
         """See EventRules."""
         return value
 
-    def check(self, event_type: str, attributes: Mapping[str, object]) -> tuple[list[str], list[str]]:
+    def check(
+        self, event_type: str, attributes: Mapping[str, object], *, suggest: bool = True
+    ) -> tuple[list[str], list[str]]:
         """See EventRules."""
         return [], []

@@ -34,7 +34,7 @@ class RemoteWriteDoor:
         self._queues, self._max_bytes = queues, max_bytes
 
     def check(self, headers: Headers) -> bool:
-        """See Door; always costly, since every sample is looked at."""
+        """See Door; always costly, since it is always compressed."""
         _version(headers)
         packing = headers.get("content-encoding", "").strip().lower()
         if packing != "snappy":
@@ -46,7 +46,7 @@ class RemoteWriteDoor:
     def take(self, headers: Headers, raw: bytes, admit: Admit) -> Taken:
         """See Door."""
         body = unpack(raw, self._max_bytes)
-        found = translate(_READERS[_version(headers)](body), self._queues)
+        found = translate(_READERS[_version(headers)](body), self._queues, self._max_bytes)
         admitted = admit(Signal.METRICS, Encoding.PROTOBUF, bytes(found.request.SerializeToString()))
         if admitted.rejected:
             found.refused[admitted.reason or "admission refused it"] += admitted.rejected

@@ -61,6 +61,13 @@ def fill_explicit(point: Any, found: Any) -> None:
     _count_and_sum(point, found, sum(dense))
 
 
+def buckets_of(point: Any) -> int:
+    """How many buckets a filled point has."""
+    if hasattr(point, "bucket_counts"):
+        return len(point.bucket_counts)
+    return len(point.positive.bucket_counts) + len(point.negative.bucket_counts)
+
+
 def _count_and_sum(point: Any, found: Any, total: int) -> None:
     floats = found.WhichOneof("count") == "count_float"
     count = _whole(found.count_float) if floats else found.count_int

@@ -95,7 +95,8 @@ class QueueMetrics:
 def load_queue_metrics(path: Path | None) -> QueueMetrics:
     """The defaults, with the rows of a TOML file before them; a metric that the file names has no default any more.
 
-    `without` in the file names defaults to leave out, `defaults = false` leaves out all of them. Raises ConfigurationError that names the row and the key.
+    `without` in the file names defaults to leave out, `defaults = false` leaves out all of them. Raises
+    ConfigurationError that names the row and the key.
     """
     if path is None:
         return QueueMetrics()

@@ -1,6 +1,7 @@
 """Both versions of a request read into one form: series with their labels, and why a series is none.
 
 A request that is no protobuf is refused whole. A series with impossible labels is refused alone: its neighbours go in.
+What a request may hold is bounded in number, because a few bytes of a request can stand for many objects here.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from collector.remote_write.types import Request, WriteRequest
-from core import InvalidInput
+from core import InvalidInput, TooLarge
 
 Labels = tuple[tuple[str, str], ...]
 NAME = "__name__"
+MAX_PARTS = 50_000
+"""Series, samples, histograms and exemplars of one request; senders send some thousand."""
+MAX_LABELS = 256
+"""Labels of one series or exemplar."""
 
 
 class MetricType(IntEnum):
@@ -64,26 +69,25 @@ class _BadLabels(Exception):
 
 
 def read_v1(body: bytes) -> Iterator[Series]:
-    """The series of a prometheus.WriteRequest. Raises InvalidInput."""
+    """The series of a prometheus.WriteRequest. Raises InvalidInput, TooLarge."""
     request: Any = WriteRequest()
     _parse(request, body, "prometheus.WriteRequest")
+    _count(request)
     for one in request.timeseries:
         try:
-            labels = _checked(tuple((label.name, label.value) for label in one.labels))
+            labels = _checked(_pairs(one.labels))
+            exemplars = [Exemplar(_pairs(found.labels), found.value, found.timestamp) for found in one.exemplars]
         except _BadLabels as problem:
             yield Series((), one.samples, one.histograms, [], problem=str(problem))
             continue
-        exemplars = [
-            Exemplar(tuple((label.name, label.value) for label in found.labels), found.value, found.timestamp)
-            for found in one.exemplars
-        ]
         yield Series(labels, one.samples, one.histograms, exemplars)
 
 
 def read_v2(body: bytes) -> Iterator[Series]:
-    """The series of an io.prometheus.write.v2.Request. Raises InvalidInput."""
+    """The series of an io.prometheus.write.v2.Request. Raises InvalidInput, TooLarge."""
     request: Any = Request()
     _parse(request, body, "io.prometheus.write.v2.Request")
+    _count(request)
     symbols = list(request.symbols)
     if symbols and symbols[0]:
         raise InvalidInput(f"the first symbol must be the empty text, got {symbols[0][:80]!r}")
@@ -109,7 +113,25 @@ def _parse(into: Any, body: bytes, name: str) -> None:
         raise InvalidInput(f"the body is no serialized {name}: {problem}") from None
 
 
+def _count(request: Any) -> None:
+    parts = len(request.timeseries)
+    if parts <= MAX_PARTS:
+        parts += sum(len(one.samples) + len(one.histograms) + len(one.exemplars) for one in request.timeseries)
+    if parts > MAX_PARTS:
+        raise TooLarge(
+            f"the request has more than {MAX_PARTS} series, samples and exemplars", hint="send fewer at once"
+        )
+
+
+def _pairs(labels: Sequence[Any]) -> Labels:
+    if len(labels) > MAX_LABELS:
+        raise _BadLabels(f"there are more than {MAX_LABELS} labels")
+    return tuple((label.name, label.value) for label in labels)
+
+
 def _resolved(references: Sequence[int], symbols: list[str]) -> Labels:
+    if len(references) > 2 * MAX_LABELS:
+        raise _BadLabels(f"there are more than {MAX_LABELS} labels")
     if len(references) % 2:
         raise _BadLabels("the number of label references is odd")
     pairs = iter(references)

@@ -2,7 +2,8 @@
 
 What a series is follows from 2.0's metadata, else from its name alone, so that a series never changes its table between
 two requests. Samples may come in any order; a second one of the same time in one series is taken when it is the same,
-and refused when it differs. It keeps nothing between requests.
+and refused when it differs. It keeps nothing between requests. Points repeat the labels that a request names once, and
+histograms their empty buckets: both are bounded.
 https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
 """
 
@@ -20,9 +21,10 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 
-from collector.remote_write.histograms import CUSTOM_SCHEMA, BadHistogram, fill_explicit, fill_exponential
+from collector.remote_write.histograms import CUSTOM_SCHEMA, BadHistogram, buckets_of, fill_explicit, fill_exponential
 from collector.remote_write.queues import QueueMetrics
 from collector.remote_write.series import NAME, Exemplar, Labels, MetricType, Series
+from core import TooLarge
 
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 """The bits of the NaN that says: this series has ended."""
@@ -35,6 +37,9 @@ _RESOURCE, _SCOPE = frozenset({"job", "instance"}), frozenset({"otel_scope_name"
 _HEX = {"trace_id": re.compile(r"[0-9a-fA-F]{32}", re.ASCII), "span_id": re.compile(r"[0-9a-fA-F]{16}", re.ASCII)}
 BAD_TIME = "the time is before 1970 or after 2261"
 CONFLICT = "the series has another value at the same time"
+MAX_BUCKETS = 2_000_000
+"""Buckets of all native histograms of a request."""
+TOO_MANY_BUCKETS = f"the histograms of the request have more than {MAX_BUCKETS} buckets"
 
 
 @dataclass
@@ -47,6 +52,8 @@ class Translated:
     histograms: int = 0
     exemplars: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
+    buckets: int = 0
 
 
 def is_counter(name: str, labels: Iterable[str], kind: MetricType) -> bool:
@@ -61,15 +68,19 @@ def is_counter(name: str, labels: Iterable[str], kind: MetricType) -> bool:
     return False
 
 
-def translate(found: Iterable[Series], queues: QueueMetrics) -> Translated:
-    """One OTLP request of all usable series."""
+def translate(found: Iterable[Series], queues: QueueMetrics, max_characters: int = 1 << 24) -> Translated:
+    """One OTLP request of all usable series. Raises TooLarge when its texts have more than `max_characters`."""
     done = Translated()
     building = _Building(done.request)
     for series in _merged(found):
         if series.problem:
             done.refused[series.problem] += len(series.samples) + len(series.histograms)
             continue
-        _Writer(series, queues, building, done).write()
+        _Writer(series, queues, building, done, max_characters).write()
+        if done.characters > max_characters:
+            raise TooLarge(
+                f"the labels of all samples have more than {max_characters} characters", hint="send fewer at once"
+            )
     return done
 
 
@@ -140,8 +151,10 @@ class _Building:
 class _Writer:
     """One series into its points."""
 
-    def __init__(self, series: Series, queues: QueueMetrics, building: _Building, done: Translated) -> None:
-        self._series, self._building, self._done = series, building, done
+    def __init__(
+        self, series: Series, queues: QueueMetrics, building: _Building, done: Translated, max_characters: int
+    ) -> None:
+        self._series, self._building, self._done, self._limit = series, building, done, max_characters
         self._labels = dict(series.labels)
         self._name = self._labels[NAME]
         self._attributes = [
@@ -150,10 +163,17 @@ class _Writer:
             if name != NAME and name not in _RESOURCE and name not in _SCOPE
         ]
         self._depth = queues.find(self._name, self._labels)
+        self._size = sum(len(name) + len(value) for name, value in self._attributes)
         self._written = list[tuple[int, Any]]()
 
     def write(self) -> None:
         series = self._series
+        parts = len(series.samples) + len(series.histograms)
+        self._done.characters += len(series.help) + len(series.unit) + sum(len(n) + len(v) for n, v in series.labels)
+        self._done.characters += parts * (self._size + (len(self._depth.queue) if self._depth else 0))
+        self._done.characters += sum(len(n) + len(v) for found in series.exemplars for n, v in found.labels)
+        if self._done.characters > self._limit:
+            return  # the request is refused: nothing more is made of it
         if series.samples:
             self._numbers()
         if series.histograms:
@@ -201,6 +221,11 @@ class _Writer:
                     del points[-1]
                     self._done.refused[f"a native histogram cannot be used: {problem}"] += 1
                     continue
+            self._done.buckets += buckets_of(point)
+            if self._done.buckets > MAX_BUCKETS:
+                del points[-1]
+                self._done.refused[TOO_MANY_BUCKETS] += 1
+                continue
             self._finish(point, found.timestamp, getattr(found, "start_timestamp", 0))
             self._done.histograms += 1
 

@@ -55,11 +55,13 @@ class CatalogueRules:
             return str(value)
         return value
 
-    def check(self, event_type: str, attributes: Mapping[str, object]) -> tuple[list[str], list[str]]:
-        """Why it must be refused, and what else should be said."""
+    def check(
+        self, event_type: str, attributes: Mapping[str, object], *, suggest: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """Why it must be refused, and what else should be said; with `suggest`, what was probably meant."""
         refused, remarks = list[str](), list[str]()
         known = event_type in self._catalogue.events
-        for problem in validate_event(event_type, attributes, self._catalogue):
+        for problem in validate_event(event_type, attributes, self._catalogue, suggest=suggest):
             if problem.kind is ProblemKind.UNKNOWN_EVENT:
                 if event_type.startswith("retail."):
                     refused.append(problem.message)

@@ -12,8 +12,10 @@ import pytest
 
 from collector.admission import Admitted, Encoding, admit
 from collector.cloudevents import CloudEventsDoor
+from collector.cloudevents.binding import MAX_EVENTS
+from collector.cloudevents.door import MAX_TOLD
 from collector.ledger import LedgerEntry
-from core import ManualClock, Settings
+from core import ManualClock, Settings, TooLarge
 from metrics import CatalogueRules, load_event_catalogue
 from storage import ClickHouse, Signal, StateDb
 from tests.unit.collector.test_collector import Service
@@ -179,3 +181,29 @@ def test_what_admission_refuses_is_named(clock: ManualClock) -> None:
         "accepted": 1, "rejected": [{"index": 1, "id": "e-2", "reason": "too old"}],
     }  # fmt: skip
     assert (taken.admitted.items, taken.admitted.rejected) == (1, 1)
+
+
+def test_large_and_wrong_batches_stay_cheap(clock: ManualClock) -> None:
+    """Every rejected event is named, suggestions and warnings end; a longer batch is refused whole."""
+    door = CloudEventsDoor(RULES, clock, 1 << 24)
+    wrong = [event(number, type=f"retail.order.plced{number}") for number in range(MAX_EVENTS)]
+    taken = door.take({"content-type": BATCH}, json.dumps(wrong).encode(), admit)
+    rejected = json.loads(taken.answer.body)["rejected"]
+    assert len(rejected) == MAX_EVENTS
+    assert sum("did you mean" in one["reason"] for one in rejected) == MAX_TOLD
+    told = json.loads(
+        door.take(
+            {"content-type": BATCH}, json.dumps([event(number, time=None) for number in range(150)]).encode(), admit
+        ).answer.body
+    )
+    assert (told["accepted"], len(told["warnings"]), told["more_warnings"]) == (150, MAX_TOLD, 50)
+    with pytest.raises(TooLarge, match=f"has {MAX_EVENTS + 1} events, {MAX_EVENTS} are allowed"):
+        door.take({"content-type": BATCH}, b"[" + b"0," * MAX_EVENTS + b"0]", admit)
+
+
+def test_a_reason_is_short(clock: ManualClock) -> None:
+    door = CloudEventsDoor(RULES, clock, 1 << 24)
+    data = event()["data"] | {"amount": "x" * 100_000}
+    taken = door.take({"content-type": STRUCTURED}, json.dumps(event(data=data)).encode(), admit)
+    assert taken.answer.status == 400
+    assert len(taken.answer.body) < 5000

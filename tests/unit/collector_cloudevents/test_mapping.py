@@ -141,3 +141,5 @@ def test_many_fields_stay_in_the_body() -> None:
     record, values, _ = mapped(data=data)
     assert sum(key.startswith("data.") for key in values) == MAX_FIELDS
     assert '"field999":999' in record.body.string_value
+    with pytest.raises(InvalidEvent, match="more than 128 attributes"):
+        mapped(data={f"retail.field{number}": 1 for number in range(200)})
