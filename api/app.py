@@ -12,7 +12,7 @@ import dashboards
 from api import problems
 from api.guard import AccessGuard
 from api.reads import ServiceActions, ServiceReads
-from api.routes import action, business, health, pages, telemetry
+from api.routes import action, business, events, health, pages, telemetry
 from api.routes.access import viewer
 from api.services import Services
 from api.version import VERSION
@@ -37,10 +37,12 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for routes in (health, telemetry, business, action, pages):
+    for routes in (health, telemetry, events, business, action, pages):
         app.include_router(routes.router)
     pages.mount_static(app)
-    app.mount("/v1", services.collector.http_application(services.authenticator.headers))
+    receiver = services.collector.http_application(services.authenticator.headers)
+    app.state.receiver = receiver
+    app.mount("/v1", receiver)
     notice = OPEN_NOTICE if services.authenticator.open else None
     settings = services.settings
     dashboards.mount(

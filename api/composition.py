@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
+from api.collecting import open_collector
 from api.lock import data_directory
 from api.query_guard import QueryGuard
 from api.schedule import JobSchedule
 from api.services import Services
 from api.supervisor import Receivers
 from api.version import VERSION
-from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -81,7 +81,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, own.registry),
+        collector=open_collector(settings, clock, ch, state, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
 from api.authentication import make_authenticator
-from collector import Collector
+from api.collecting import open_collector
 from core import OpsintelError, Settings, SystemClock, configure_logging, get_logger, load_settings
 from storage import open_state
 
@@ -55,7 +55,7 @@ def _run(settings: Settings, share: float, stop: threading.Event) -> None:
     clock, registry = SystemClock(), CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     state = open_state(settings)
-    collector = Collector(settings, clock, None, state, registry)
+    collector = open_collector(settings, clock, None, state, registry)
     try:
         collector.start(make_authenticator(settings, state, clock).headers, shared_ports=True)
         lane = collector.log.lane

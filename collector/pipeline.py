@@ -14,11 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from prometheus_client import CollectorRegistry
 
 from collector.admission import Admitted
+from collector.cloudevents import AnyEvent, EventRules
+from collector.doors import http_doors
 from collector.engine import ClickHouseEngine, Engine
 from collector.keeper import SegmentKeeper
 from collector.ledger import Ledger
 from collector.quarantine import Quarantine
 from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.remote_write import QueueMetrics
 from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
 from collector.wal import (
@@ -61,8 +64,11 @@ class Collector:
         *,
         engine: Engine | None = None,
         files: Files | None = None,
+        event_rules: EventRules | None = None,
+        queue_metrics: QueueMetrics | None = None,
     ) -> None:
         self._settings, self._clock = settings, clock
+        self._event_rules, self._queue_metrics = event_rules or AnyEvent(), queue_metrics or QueueMetrics()
         self.metrics = CollectorMetrics(registry)
         folder, store = settings.wal_dir, engine or (ClickHouseEngine(ch) if ch is not None else None)
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,9 +164,10 @@ class Collector:
     # --- ways in ---
 
     def http_application(self, authenticate: Authenticate) -> OtlpHttp:
-        """OTLP/HTTP as an ASGI application, for another server's port; it stops with the collector."""
+        """All doors of HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
-        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit)
+        doors = http_doors(limit, self._clock, self._event_rules, self._queue_metrics)
+        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit, doors)
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""

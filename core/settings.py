@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     otlp_max_request_bytes: int = Field(
         16 * MIB, ge=1024, description="Largest OTLP request accepted, after decompression, in bytes."
     )
+    queue_metrics_file: Path | None = Field(
+        None, description="Metrics of remote write that are queue depths, in TOML, beside the built-in ones."
+    )
     wal_segment_bytes: int = Field(
         16 * MIB, ge=4096, description="A segment is sealed when it has grown to this many bytes."
     )

@@ -2,6 +2,7 @@
 
 from metrics.conventions import ActorType, CancelReason, ExceptionCategory, Stream
 from metrics.events import (
+    CatalogueRules,
     EventCatalogue,
     EventDefinition,
     Problem,
@@ -28,6 +29,7 @@ __all__ = [
     "ActorType",
     "ApiLatency",
     "CancelReason",
+    "CatalogueRules",
     "EventCatalogue",
     "EventDefinition",
     "ExceptionCategory",

@@ -15,7 +15,8 @@ import grpc
 from collector.admission import Admitted, Encoding, admit
 from collector.otlp_status import CRASHED, Refusal, refusal_of
 from collector.otlp_types import SERVICE_NAMES
-from collector.receivers.http import Authenticate, success_body
+from collector.receivers.doors import success_body
+from collector.receivers.http import Authenticate
 from collector.self_metrics import CollectorMetrics
 from core import ConfigurationError, OpsintelError, Role, get_logger
 from storage import Signal

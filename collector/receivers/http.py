@@ -1,25 +1,22 @@
-"""OTLP/HTTP: a raw ASGI application for POST /v1/{traces,logs,metrics}.
+"""The HTTP receiver: a raw ASGI application in front of a table of doors, one for each path.
 
-Every answer, errors included, is in the caller's encoding; a connection stays usable after an error unless more of a
-body is on its way than is worth reading. Nothing is acknowledged that is not in the log. It does not limit how many
-requests are in work at once.
+Every answer, errors included, is in the caller's encoding, which the door writes; a connection stays usable after an
+error unless more of a body is on its way than is worth reading. Nothing is acknowledged that is not in the log. It
+does not limit how many requests are in work at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import orjson
-
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, admit
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
-from collector.otlp_types import REJECTED_FIELDS, RESPONSES
-from collector.receivers.decompress import check_encoding, decompress
+from collector.receivers.doors import Answer, Door, Headers, refuse_as_otlp
 from collector.self_metrics import CollectorMetrics
-from core import InvalidInput, NotFound, OpsintelError, Principal, Role, TooLarge, UnsupportedMedia, get_logger
+from core import InvalidInput, NotFound, OpsintelError, Principal, Role, TooLarge, get_logger
 from storage import Signal
 
 Message = MutableMapping[str, Any]
@@ -31,7 +28,6 @@ Ingest = Callable[[Signal, str, Admitted], Awaitable[None]]
 """Returns when the items are durable; raises Unavailable."""
 
 _log = get_logger("collector.http")
-_PATHS = {f"/v1/{signal.value}": signal for signal in Signal}
 INLINE_BYTES = 512 * 1024
 """Smaller bodies are decoded on the event loop: some milliseconds at most, less than a hand-over under load."""
 DRAIN_BYTES = 1 << 20
@@ -74,7 +70,7 @@ class _Body:
 
 
 class OtlpHttp:
-    """The application. `pool` decodes large bodies beside the event loop."""
+    """The application. `doors` by path; `pool` decodes large bodies beside the event loop."""
 
     def __init__(
         self,
@@ -83,71 +79,69 @@ class OtlpHttp:
         pool: ThreadPoolExecutor,
         metrics: CollectorMetrics,
         max_bytes: int,
+        doors: Mapping[str, Door],
     ) -> None:
         self._ingest, self._authenticate = ingest, authenticate
-        self._pool, self._metrics, self._max_bytes = pool, metrics, max_bytes
+        self._pool, self._metrics, self._max_bytes, self._doors = pool, metrics, max_bytes, doors
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = _Body(receive)
-        encoding = _encoding_of(headers)
+        body, door = _Body(receive), self._doors.get(scope["path"])
         try:
             try:
-                signal = _PATHS.get(scope["path"])
-                if signal is None:
-                    raise NotFound(f"there is nothing at {scope['path'][:200]!r}", hint=f"use {', '.join(_PATHS)}")
-                if scope["method"] != "POST":
-                    await self._refuse(send, body, headers, encoding, METHOD_NOT_ALLOWED, [(b"allow", b"POST")])
+                if door is None:
+                    raise NotFound(f"there is nothing at {scope['path'][:200]!r}", hint=f"use {', '.join(self._doors)}")
+                match scope["method"]:
+                    case "POST":
+                        answer: Answer | None = await self._take(door, headers, body)
+                    case "OPTIONS":
+                        answer = self._options(door, headers)
+                    case _:
+                        answer = None
+                if answer is None:
+                    await self._refuse(send, body, headers, door, METHOD_NOT_ALLOWED, [(b"allow", b"POST")])
                     return
-                answer = await self._export(signal, headers, encoding, body)
             except OpsintelError as error:
-                await self._refuse(send, body, headers, encoding, refusal_of(error), [])
+                await self._refuse(send, body, headers, door, refusal_of(error), [])
             except _Disconnected:
                 raise
             except Exception:  # the rim: the caller gets an answer, the log the traceback
                 _log.exception("request failed", path=scope["path"][:200])
-                await self._refuse(send, body, headers, encoding, CRASHED, [])
+                await self._refuse(send, body, headers, door, CRASHED, [])
             else:
-                await _respond(send, 200, encoding or Encoding.JSON, answer)
+                await _respond(send, answer)
         except _Disconnected:
             return
 
-    async def _export(
-        self, signal: Signal, headers: Mapping[str, str], encoding: Encoding | None, body: _Body
-    ) -> bytes:
+    async def _take(self, door: Door, headers: Headers, body: _Body) -> Answer:
         principal = self._authenticate(headers)
         principal.require(Role.INGEST)
-        if encoding is None:
-            raise UnsupportedMedia(
-                f"the media type {headers.get('content-type', '')[:80]!r} is not OTLP",
-                hint=f"use {Encoding.PROTOBUF.value} or {Encoding.JSON.value}",
-            )
-        packing = check_encoding(headers.get("content-encoding", ""))
+        costly = door.check(headers)
         if _announced(headers) > self._max_bytes:
             raise TooLarge(f"the body has {_announced(headers)} bytes, {self._max_bytes} are allowed")
         raw = await body.read(self._max_bytes)
-        if len(raw) > INLINE_BYTES or packing:
-            loop = asyncio.get_running_loop()
-            admitted = await loop.run_in_executor(self._pool, self._admit, signal, encoding, raw, packing)
+        if costly or len(raw) > INLINE_BYTES:
+            taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admit)
         else:
-            admitted = self._admit(signal, encoding, raw, "")
-        if admitted.items:
-            await self._ingest(signal, principal.tenant, admitted)
-        if admitted.rejected:
-            self._metrics.rejected.labels(signal.value).inc(admitted.rejected)
-        return success_body(signal, encoding, admitted)
+            taken = door.take(headers, raw, admit)
+        if taken.admitted.items:
+            await self._ingest(taken.signal, principal.tenant, taken.admitted)
+        if taken.admitted.rejected:
+            self._metrics.rejected.labels(taken.signal.value).inc(taken.admitted.rejected)
+        return taken.answer
 
-    def _admit(self, signal: Signal, encoding: Encoding, raw: bytes, packing: str) -> Admitted:
-        return admit(signal, encoding, decompress(raw, packing, self._max_bytes))
+    def _options(self, door: Door, headers: Headers) -> Answer | None:
+        self._authenticate(headers).require(Role.INGEST)
+        return door.options(headers)
 
     async def _refuse(
         self,
         send: Send,
         body: _Body,
-        headers: Mapping[str, str],
-        encoding: Encoding | None,
+        headers: Headers,
+        door: Door | None,
         refusal: Refusal,
         more: list[tuple[bytes, bytes]],
     ) -> None:
@@ -159,12 +153,12 @@ class OtlpHttp:
             more = [*more, (b"www-authenticate", b"Bearer")]
         if not body.complete and _announced(headers) <= DRAIN_BYTES and "expect" not in headers:
             await body.drain(DRAIN_BYTES)
-        answer = encoding or Encoding.JSON
+        answer = door.refuse(headers, refusal) if door else refuse_as_otlp(headers, refusal)
         if body.complete:
-            await _respond(send, refusal.http_status, answer, refusal.body(answer), more)
+            await _respond(send, answer, more)
             return
         more = [*more, (b"connection", b"close")]
-        await _respond(send, refusal.http_status, answer, refusal.body(answer), more, last=False)
+        await _respond(send, answer, more, last=False)
         try:
             async with asyncio.timeout(LINGER_S):
                 while not body.complete:
@@ -174,25 +168,7 @@ class OtlpHttp:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def success_body(signal: Signal, encoding: Encoding, admitted: Admitted) -> bytes:
-    """The Export*ServiceResponse: empty, unless something was rejected."""
-    if not admitted.rejected:
-        return b"" if encoding is Encoding.PROTOBUF else b"{}"
-    field = REJECTED_FIELDS[signal]
-    if encoding is Encoding.PROTOBUF:
-        partial = {field: admitted.rejected, "error_message": admitted.reason}
-        return bytes(RESPONSES[signal](partial_success=partial).SerializeToString())
-    first, *others = field.split("_")
-    name = first + "".join(word.capitalize() for word in others)
-    return orjson.dumps({"partialSuccess": {name: str(admitted.rejected), "errorMessage": admitted.reason}})
-
-
-def _encoding_of(headers: Mapping[str, str]) -> Encoding | None:
-    media_type = headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    return next((encoding for encoding in Encoding if encoding.value == media_type), None)
-
-
-def _announced(headers: Mapping[str, str]) -> int:
+def _announced(headers: Headers) -> int:
     """The length that the caller announces, 0 if none."""
     text = headers.get("content-length", "0")
     if not text.isascii() or not text.isdigit():
@@ -200,15 +176,11 @@ def _announced(headers: Mapping[str, str]) -> int:
     return int(text)
 
 
-async def _respond(
-    send: Send,
-    status: int,
-    encoding: Encoding,
-    body: bytes,
-    more: list[tuple[bytes, bytes]] | None = None,
-    *,
-    last: bool = True,
-) -> None:
-    headers = [(b"content-type", encoding.value.encode()), (b"content-length", b"%d" % len(body)), *(more or [])]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
+async def _respond(send: Send, answer: Answer, more: Sequence[tuple[bytes, bytes]] = (), *, last: bool = True) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.media_type:
+        headers.append((b"content-type", answer.media_type.encode("latin-1")))
+    if answer.status != 204:  # a 204 has no length (RFC 9110, 8.6)
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *more]})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": not last})

@@ -6,9 +6,11 @@ whether data is stored.
 """
 
 from metrics.events._catalogue import EventCatalogue, EventDefinition, load_event_catalogue
+from metrics.events._rules import CatalogueRules
 from metrics.events._validation import Problem, ProblemKind, validate_event
 
 __all__ = [
+    "CatalogueRules",
     "EventCatalogue",
     "EventDefinition",
     "Problem",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -39,25 +39,27 @@ class Problem:
 
 
 def validate_event(
-    name: str, attributes: Mapping[str, object], catalogue: EventCatalogue | None = None
+    name: str, attributes: Mapping[str, object], catalogue: EventCatalogue | None = None, *, suggest: bool = True
 ) -> list[Problem]:
     """Everything that is wrong with an event of this name and these attributes; empty when it conforms.
 
     Attributes outside `retail.*` are not looked at unless the catalogue requires them. An attribute present with an
-    empty value counts as missing. Without `catalogue` the one that ships with the product is used.
+    empty value counts as missing. Without `catalogue` the one that ships with the product is used. Without `suggest`
+    there are no closest matches, which cost more than everything else together.
     """
+    find = _closest if suggest else _no_match
     catalogue = catalogue or load_event_catalogue()
     problems: list[Problem] = []
     definition = catalogue.events.get(name)
     if definition is None:
-        close = _closest(name, catalogue.events)
+        close = find(name, catalogue.events)
         problems.append(
             Problem(ProblemKind.UNKNOWN_EVENT, "", f"event {name!r} is not in the catalogue" + _hint(close), close)
         )
     else:
         for required in definition.required:
             if attributes.get(required) in (None, ""):
-                close = _closest(required, (key for key in attributes if key not in _BY_NAME))
+                close = find(required, (key for key in attributes if key not in _BY_NAME))
                 message = f"{name} lacks required attribute {required!r}"
                 if close:
                     message += f"; {close!r} looks like it"
@@ -66,22 +68,22 @@ def validate_event(
         known = _BY_NAME.get(key)
         if known is None:
             if key.startswith("retail."):
-                close = _closest(key, _BY_NAME)
+                close = find(key, _BY_NAME)
                 message = f"attribute {key!r} is not in the conventions" + _hint(close)
                 problems.append(Problem(ProblemKind.UNKNOWN_ATTRIBUTE, key, message, close))
         elif value not in (None, ""):
-            problems.extend(_check_value(known, value))
+            problems.extend(_check_value(known, value, find))
     return problems
 
 
-def _check_value(attribute: Attribute, value: object) -> list[Problem]:
+def _check_value(attribute: Attribute, value: object, find: Callable[[str, object], str]) -> list[Problem]:
     if not _fits(attribute.type, value):
         message = (
             f"{attribute.name} must be {_WANTED[attribute.type]}, got {value!r}; for example {attribute.example!r}"
         )
         return [Problem(ProblemKind.WRONG_TYPE, attribute.name, message)]
     if attribute.values and value not in attribute.values:
-        close = _closest(str(value), attribute.values)
+        close = find(str(value), attribute.values)
         message = f"{attribute.name} must be one of {', '.join(attribute.values)}, got {value!r}"
         return [Problem(ProblemKind.WRONG_VALUE, attribute.name, message + _hint(close), close)]
     return []
@@ -134,6 +136,10 @@ def _is_time(value: object) -> bool:
 def _closest(word: str, candidates: object) -> str:
     close = difflib.get_close_matches(word, list(candidates), 1, 0.75)  # type: ignore[call-overload]
     return str(close[0]) if close else ""
+
+
+def _no_match(word: str, candidates: object) -> str:
+    return ""
 
 
 def _hint(close: str) -> str:

@@ -24,7 +24,7 @@ UPDATE = os.environ.get("OPSINTEL_UPDATE_GOLDEN", "")
 PUBLISHED = {
     "/healthz", "/readyz", "/metrics", "/api/v1/ledger", "/api/v1/query", "/api/v1/traces/{trace_id}", "/api/v1/kpis",
     "/api/v1/kpis/{kpi_id}/series", "/api/v1/processes/{stream}/summary", "/api/v1/queues", "/api/v1/integrations",
-    "/api/v1/alerts", "/api/v1/control/commands", "/api/v1/control/targets", "/api/v1/audit",
+    "/api/v1/alerts", "/api/v1/control/commands", "/api/v1/control/targets", "/api/v1/audit", "/api/v1/events",
 }  # fmt: skip
 
 
