@@ -60,7 +60,8 @@ def serve(
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(settings.http_host, settings.http_port)))
-        stores = stack.enter_context(opened_stores(settings))
+        signal.signal(signal.SIGTERM, _leave)  # until the event loop takes over: no door is open yet
+        stores = stack.enter_context(opened_stores(settings, wait_s=settings.clickhouse_wait_s))
         services = build(stores, clock)
         stack.enter_context(running(services))
         port = listener.getsockname()[1]
@@ -69,6 +70,10 @@ def serve(
         stopping()
         log.info("stopping: no new data is accepted, the log is being stored")
     log.info("stopped")
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 async def _until_stopped(services: Services, listener: socket.socket, ready: Callable[[], None]) -> None:

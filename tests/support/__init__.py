@@ -1,1 +1,0 @@
-"""What tests and benchmarks stand on and the product does not ship."""
