@@ -61,8 +61,8 @@ def _gateway_failed(error: Exception) -> bool:
 
 NETWORK: tuple[tuple[type[Exception], str], ...] = (
     (urllib3.exceptions.NameResolutionError, "its host name is not known"),
-    (urllib3.exceptions.ConnectTimeoutError, "it did not accept a connection in time"),
     (urllib3.exceptions.NewConnectionError, "it does not accept connections"),
+    (urllib3.exceptions.ConnectTimeoutError, "it did not accept a connection in time"),
     (urllib3.exceptions.ReadTimeoutError, "it did not answer in time"),
     (urllib3.exceptions.SSLError, "TLS failed"),
     (urllib3.exceptions.ProtocolError, "the connection ended without a whole answer"),

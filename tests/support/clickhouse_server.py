@@ -206,8 +206,10 @@ def serve_queries(service: Service, connection: socket.socket, reader: BufferedR
 def statement_of(head: Head, reader: BufferedReader) -> str:
     """The beginning of the statement, from the URL or from what has arrived of the body, which stays unread.
 
-    A statement within a compressed body is not seen, and meets only faults without `match`.
+    A statement within a compressed body cannot be seen; it counts as "compressed:" and the encoding's name.
     """
+    if head.headers.get("content-encoding"):
+        return f"compressed:{head.headers['content-encoding']}"
     if "query" in head.query or not (head.chunked or head.length):
         return head.query.get("query", "")
     return bytes(reader.peek(1)[:4096]).decode("latin-1")
