@@ -240,7 +240,7 @@ def main() -> int:
     parser.add_argument("--cases", default=CASES)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--items", type=int, default=1_000, help="in a request")
-    parser.add_argument("--batches", default="65536", help="further batch sizes for rotel")
+    parser.add_argument("--batches", default="131072", help="further batch sizes for rotel")
     parser.add_argument("--sync", action="store_true", help="rotel's further batches without async_insert")
     parser.add_argument("--only", default="", help="contenders whose name contains this")
     parser.add_argument("--opsintel", default="", metavar="CMD", help="the command that has `serve`")
