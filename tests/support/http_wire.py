@@ -154,14 +154,17 @@ def pack(body: bytes, accepted: str) -> tuple[bytes, str]:
 def answer(
     connection: socket.socket, status: int, body: bytes, headers: Mapping[str, str], *, half: bool = False
 ) -> None:
-    """Sends a whole answer, or with `half` the head that promises it and half of the body."""
+    """Sends a whole answer, or with `half` only the first half of its body, or of its head when it has none."""
     lines = [
         f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}",
         *(f"{name}: {value}" for name, value in headers.items()),
     ]
     lines += ["Connection: keep-alive", f"Content-Length: {len(body)}", "", ""]
     head = "\r\n".join(lines).encode("latin-1")
-    connection.sendall(head + (body[: len(body) // 2] if half else body))
+    if half:
+        connection.sendall(head + body[: len(body) // 2] if body else head[: len(head) // 2])
+    else:
+        connection.sendall(head + body)
 
 
 def cut(connection: socket.socket) -> None:
