@@ -186,7 +186,8 @@ class ClickHouse:
     ) -> None:
         """Inserts rows; the same token with the same rows stores nothing the second time.
 
-        Without one it gets its own, because the client sends an insert again when a connection ends without an answer.
+        Without one it gets its own: the client sends an insert again when a connection ends without an answer, and equal
+        rows of another call are not to be taken for the same.
         """
         if not rows:
             return

@@ -74,7 +74,8 @@ def test_what_the_library_sends_again_is_stored_once(ch: ClickHouse, server: Cli
     assert rows_of(ch, segment) == 3
 
 
-def test_rows_without_a_token_are_stored_once_too(ch: ClickHouse, server: ClickHouseServer) -> None:
+def test_rows_without_a_token_are_stored_once_for_each_call(ch: ClickHouse, server: ClickHouseServer) -> None:
+    """Not twice when the library repeats itself, and not never when the same rows are wanted again."""
     ch.command(
         "CREATE TABLE once (a UInt8) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100"
     )
@@ -83,6 +84,8 @@ def test_rows_without_a_token_are_stored_once_too(ch: ClickHouse, server: ClickH
     ch.insert_rows("once", ["a"], [(7,)])
     assert server.tell()["struck"] == struck + 1
     assert ch.query("SELECT count() FROM once").scalar() == 1
+    ch.insert_rows("once", ["a"], [(7,)])
+    assert ch.query("SELECT count() FROM once").scalar() == 2
 
 
 def test_large_and_parallel_inserts(ch: ClickHouse) -> None:
