@@ -186,8 +186,8 @@ class ClickHouse:
     ) -> None:
         """Inserts rows; the same token with the same rows stores nothing the second time.
 
-        Without one it gets its own: the client sends an insert again when a connection ends without an answer, and equal
-        rows of another call are not to be taken for the same.
+        Without one it gets its own: the client sends an insert again when a connection ends without an answer, and
+        equal rows of another call are not to be taken for the same.
         """
         if not rows:
             return
