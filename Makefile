@@ -53,6 +53,12 @@ test-servers:
 bench: setup ## spans/s acknowledged and stored, CPU seconds per million spans
 	$(BIN)/python -m tests.bench.bench_ingest
 
+# rotel, the opponent, comes with the extra `bench`: it has wheels for few platforms.
+.PHONY: bench-ingest
+bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency, losses; BENCH=--quick for two minutes
+	@$(BIN)/python -c 'import rotel, numpy' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m tests.bench.compare $(BENCH)
+
 .PHONY: durability
 durability: setup ## the black-box kill test with 50 rounds; about 20 minutes
 	$(BIN)/python ../shared/acceptance/durability.py --opsintel $(abspath $(BIN)/opsintel) --rounds 50

@@ -20,10 +20,10 @@ from api.services import Services
 from api.supervisor import Receivers
 from api.version import VERSION
 from control import AuditChain, ControlService, OutboundHttp, open_control
-from core import Clock, Settings, get_logger
+from core import Clock, Settings, SystemClock, get_logger
 from kpis import KpiJobs, load_catalogue
 from metrics import OwnMetrics, open_self_tracing
-from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
+from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 
 log = get_logger("api")
 
@@ -49,14 +49,16 @@ def opened_state(settings: Settings) -> Iterator[StateDb]:
 
 
 @contextmanager
-def opened_stores(settings: Settings) -> Iterator[Stores]:
-    """Both stores for the length of the block. Raises Conflict when another process owns the data directory."""
+def opened_stores(settings: Settings, *, wait_s: float = 0.0) -> Iterator[Stores]:
+    """Both stores for the length of the block; waits so long for a ClickHouse server that cannot be reached.
+
+    Raises Conflict when another process owns the data directory.
+    """
     with ExitStack() as stack:
         stack.enter_context(data_directory(settings.data_dir.absolute()))
         state = stack.enter_context(opened_state(settings))
-        ch = open_clickhouse(settings)
+        ch, applied = open_migrated(settings, SystemClock(), wait_s=wait_s)
         stack.callback(ch.close)
-        applied = migrate_clickhouse(ch)
         if applied:
             log.info("database migrated", applied=applied)
         yield Stores(settings, ch, state)

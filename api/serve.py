@@ -65,11 +65,16 @@ def serve(
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(settings.http_host, settings.http_port)))
+        signal.signal(signal.SIGTERM, _leave)  # until the event loop takes over
         receivers = Receivers(settings, clock, settings.receivers) if receive and settings.receivers else None
         if receivers:
             stack.callback(receivers.stop)
             receivers.start()
-        stores = stack.enter_context(opened_stores(settings))
+            if not settings.embedded:  # data is taken before the server is up
+                with opened_state(settings) as state:
+                    make_authenticator(settings, state, clock)
+                receivers.open()
+        stores = stack.enter_context(opened_stores(settings, wait_s=settings.clickhouse_wait_s))
         services = build(stores, clock, receivers)
         stack.enter_context(running(services, receive=receive))
         port = listener.getsockname()[1]
@@ -97,6 +102,10 @@ def serve_receivers(settings: Settings, clock: Clock, processes: int) -> None:
     finally:
         receivers.stop()
     log.info("stopped")
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(0)
 
 
 async def _until_stopped(services: Services, listener: socket.socket, ready: Callable[[], None]) -> None:

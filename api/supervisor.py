@@ -62,7 +62,9 @@ class Receivers:
         self._receivers = [self._spawn(number) for number in range(self._count)]
 
     def open(self) -> None:
-        """Returns when all of them take data."""
+        """Returns when all of them take data; repeating it changes nothing."""
+        if self._watch.ident is not None:
+            return
         for one in self._receivers:
             self._send(one)
         for one in self._receivers:

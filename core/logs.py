@@ -44,6 +44,8 @@ def configure_logging(fmt: Literal["console", "json"], level: str = "INFO") -> N
     root.setLevel(level)
     for noisy in ("alembic", "apscheduler", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    for telling in ("urllib3", "clickhouse_connect"):  # their warnings quote whole URLs; the error itself is told by us
+        logging.getLogger(telling).setLevel(logging.ERROR)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -40,6 +40,15 @@ class Settings(BaseSettings):
         "opsintel", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="The database that holds the tables."
     )
     clickhouse_threads: int = Field(2, ge=1, le=256, description="Threads one query may use.")
+    clickhouse_connect_timeout_s: int = Field(
+        30, ge=1, le=600, description="Seconds to connect to a ClickHouse server and to send it a request."
+    )
+    clickhouse_answer_timeout_s: int = Field(
+        120, ge=1, le=3600, description="Seconds that a ClickHouse server may take between two pieces of an answer."
+    )
+    clickhouse_wait_s: int = Field(
+        300, ge=0, description="Seconds that `serve` waits at its start for a ClickHouse server that cannot be reached."
+    )
     state_dsn: str = Field(
         "", description="SQLAlchemy URL of the state database; empty means SQLite in the data directory."
     )

@@ -7,6 +7,7 @@ from storage.clickhouse.client import ClickHouse, QueryResult, open_clickhouse
 from storage.migrations.runner import MigrationStatus, migrate_clickhouse, migration_status, pending_sql
 from storage.signals import SegmentMeta, Signal
 from storage.sqlfiles import load_sql
+from storage.start import open_migrated
 from storage.state.database import StateDb, migrate_state, open_state
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "migrate_state",
     "migration_status",
     "open_clickhouse",
+    "open_migrated",
     "open_state",
     "pending_sql",
 ]

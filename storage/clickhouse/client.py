@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +22,10 @@ import clickhouse_connect
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
 
-from core.errors import ConfigurationError, QueryRejected, StoreUnavailable
+from core.errors import ConfigurationError, QueryRejected, StorageError, StoreUnavailable
 from core.settings import Settings
 from storage.clickhouse.durable import SERVER_WRITES_WITHIN_S, boot_id, write_out
-from storage.clickhouse.errors import translated
+from storage.clickhouse.errors import at_start, translated
 from storage.clickhouse.otlp_schema import MESSAGES, SCHEMAS, segment_fields
 from storage.signals import SegmentMeta, Signal
 
@@ -52,6 +53,14 @@ INSERT_SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Timeouts:
+    """Of one request to a server, in seconds. `connect_s` covers sending on a new connection, too."""
+
+    connect_s: int = 30
+    answer_s: int = 120
+
+
+@dataclass(frozen=True)
 class QueryResult:
     """Rows in the order of `columns`; times are aware, in UTC."""
 
@@ -71,10 +80,15 @@ class QueryResult:
 class ClickHouse:
     """Thread-safe access to one database. Raises core.errors.StorageError and its kin, never a foreign error."""
 
-    def __init__(self, dsn: str, database: str, *, threads: int = 2, inserts: int = 2) -> None:
-        """`threads`: of one query; `inserts`: how many may be under way at once."""
+    def __init__(
+        self, dsn: str, database: str, *, threads: int = 2, inserts: int = 2, timeouts: Timeouts | None = None
+    ) -> None:
+        """`threads`: of one query; `inserts`: how many may be under way at once; `timeouts`: towards a server.
+
+        Raises StoreUnavailable, or ConfigurationError for a server that is too old or refuses the credentials.
+        """
         self.database, self.embedded = database, dsn.startswith("chdb:")
-        self._dsn, self._threads = dsn, threads
+        self._dsn, self._threads, self._timeouts = dsn, threads, timeouts or Timeouts()
         self._schemas = self._schema_settings()
         self._closed = threading.Event()
         self._handles: list[Client] = []
@@ -87,6 +101,8 @@ class ClickHouse:
         except QueryRejected as error:  # the client's word for an engine that cannot start on this path
             hint = "is another process using this directory, or another directory open in this process?"
             raise StoreUnavailable(f"the engine cannot be opened: {error.message}", hint=hint) from error
+        except StorageError as error:
+            raise at_start(error) from error
         with translated():
             version = tuple(int(part) for part in str(first.server_version).split(".")[:2])
             if version < FLOOR:
@@ -129,7 +145,12 @@ class ClickHouse:
 
     def _open(self, database: str) -> Client:
         settings = SESSION_SETTINGS | {"max_threads": self._threads}
-        client = clickhouse_connect.get_client(dsn=self._dsn, database=database, settings=settings, tz_mode="aware")
+        remote: dict[str, Any] = {}
+        if not self.embedded:
+            remote = {"connect_timeout": self._timeouts.connect_s, "send_receive_timeout": self._timeouts.answer_s}
+        client = clickhouse_connect.get_client(
+            dsn=self._dsn, database=database, settings=settings, tz_mode="aware", **remote
+        )
         self._handles.append(client)
         return client
 
@@ -164,10 +185,14 @@ class ClickHouse:
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
     ) -> None:
-        """Inserts rows; the same token with the same rows stores nothing the second time."""
+        """Inserts rows; the same token with the same rows stores nothing the second time.
+
+        Without one it gets its own: the client sends an insert again when a connection ends without an answer, and
+        equal rows of another call are not to be taken for the same.
+        """
         if not rows:
             return
-        settings = {"insert_deduplication_token": token} if token else {}
+        settings = {"insert_deduplication_token": token or secrets.token_hex(16)}
         with self._handle(self._inserts) as client:
             client.insert(table, rows, column_names=list(columns), settings=settings)
 
@@ -214,4 +239,5 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
         settings.clickhouse_database,
         threads=settings.clickhouse_threads,
         inserts=settings.writers + 1,  # one for rows that are no telemetry
+        timeouts=Timeouts(settings.clickhouse_connect_timeout_s, settings.clickhouse_answer_timeout_s),
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import pkgutil
-import secrets
+import re
+import socket
 from dataclasses import dataclass
 
 import storage.migrations
@@ -22,6 +24,12 @@ _LEDGER = (
     "applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) ENGINE = ReplacingMergeTree ORDER BY number"
 )
 _LOCK = "schema_migrations_lock"
+_HOLDER = (
+    "SELECT comment, metadata_modification_time < now() - {dead:UInt32} FROM system.tables "
+    "WHERE database = currentDatabase() AND name = {lock:String}"
+)
+DEAD_S = 600
+"""A lock this old was left by a node that died."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,11 @@ def pending_sql(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list[str]:
     return [op.sql(topology) for one in all_migrations() if one.number in wanted for op in one.operations]
 
 
+def holder_name() -> str:
+    """This process among all that share a database."""
+    return re.sub(r"[^A-Za-z0-9_.:-]", "_", f"{socket.gethostname()}:{os.getpid()}")
+
+
 def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list[str]:
     """Applies what is pending and returns its names; a second run applies nothing.
 
@@ -86,8 +99,7 @@ def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list
         )
     if all(status.applied for status in migration_status(ch)):
         return []
-    holder = secrets.token_hex(8)
-    _lock(ch, holder)
+    _lock(ch, holder_name())
     try:
         ch.command(_LEDGER)
         done = {status.number for status in migration_status(ch) if status.applied}
@@ -106,13 +118,20 @@ def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list
 
 
 def _lock(ch: ClickHouse, holder: str) -> None:
+    """Takes the lock table. One that this process left when a connection was cut is its own still."""
     if ch.embedded:
         return
-    if ch.query(f"EXISTS TABLE {_LOCK}").scalar():
-        raise Conflict(
-            "another node is migrating this database",
-            hint=f"wait for it; if it died, drop the table {_LOCK} and try again",
-        )
+    found = ch.query(_HOLDER, {"lock": _LOCK, "dead": DEAD_S}).rows
+    if found:
+        other, dead = str(found[0][0]), bool(found[0][1])
+        if other == holder:
+            return
+        if not dead:
+            raise Conflict(
+                f"another node ({other}) is migrating this database",
+                hint=f"wait for it; if it died, its lock {_LOCK} ends {DEAD_S} seconds after it was taken",
+            )
+        _unlock(ch)
     ch.command(f"CREATE TABLE {_LOCK} (holder String) ENGINE = Memory COMMENT '{holder}'")
 
 

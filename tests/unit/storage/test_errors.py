@@ -7,10 +7,10 @@ import inspect
 import pytest
 from clickhouse_connect.driver import exceptions as driver
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
-from core import LimitExceeded, QueryRejected, StorageError, StoreUnavailable
-from storage.clickhouse.errors import explain, translate, translated
+from core import ConfigurationError, LimitExceeded, QueryRejected, StorageError, StoreUnavailable
+from storage.clickhouse.errors import at_start, explain, translate, translated
 
 ROWS = [
     ("Code: 62. DB::Exception: Syntax error: failed at position 8 (FRM): FRM x.", QueryRejected),
@@ -48,3 +48,35 @@ def test_no_error_of_the_client_gets_out(name: str) -> None:
 def test_the_statement_is_cut_from_the_explanation() -> None:
     text = "Code: 47. DB::Exception: Unknown identifier 'a' in scope SELECT a FROM b. (UNKNOWN_IDENTIFIER) (version 26)"
     assert explain(driver.DatabaseError(text)) == "Unknown identifier 'a'"
+
+
+# --- a server and what stands before it ---
+
+
+@pytest.mark.parametrize("status", [404, 408, 429, 500, 502, 503, 504])
+def test_an_answer_that_is_not_the_engines_is_no_refusal(status: int) -> None:
+    """A proxy's 502 may hide an insert that was executed: it must be repeated as it is, never split."""
+    error = driver.DatabaseError(
+        f"HTTP driver received HTTP status {status}, server response: <html> (for url http://x)"
+    )
+    translated_error = translate(error)
+    assert isinstance(translated_error, StoreUnavailable)
+    assert "http://x" not in str(translated_error)
+
+
+@pytest.mark.parametrize("code", [192, 193, 194, 516])
+def test_refused_credentials_are_told_without_them(code: int) -> None:
+    text = f"Received ClickHouse exception, code: {code}, server response: Code: {code}. DB::Exception: bob: no"
+    error = translate(driver.DatabaseError(text, code=code))
+    assert isinstance(error, StoreUnavailable)
+    assert "OPSINTEL_CLICKHOUSE_DSN" in error.hint
+    assert isinstance(at_start(error), ConfigurationError)
+
+
+def test_a_broken_connection_is_told_in_words() -> None:
+    """The library's text has the URL with every parameter in it."""
+    error = driver.OperationalError(
+        "Error HTTPConnectionPool(host='h'): Max retries exceeded with url: /?param_x=secret"
+    )
+    error.__cause__ = MaxRetryError(HTTPConnectionPool("h", 1), "/", ReadTimeoutError(HTTPConnectionPool("h"), "/", ""))
+    assert translate(error).message == "the engine cannot be used now: it did not answer in time"
