@@ -49,11 +49,11 @@ def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 class Served:
     """`opsintel serve` on a folder; made when its doors are open."""
 
-    def __init__(self, folder: Path, **more: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **more: str) -> None:
         self.log = folder / f"serve-{time.monotonic_ns()}.log"
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "api.cli", "serve"],
+                [sys.executable, "-m", "api.cli", "serve", *arguments],
                 cwd=folder, env=environment(folder, **more), stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
@@ -100,9 +100,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, **more: str) -> Iterator[Served]:
+def serving(folder: Path, *arguments: str, **more: str) -> Iterator[Served]:
     """`opsintel serve` for the length of the block; fails when SIGTERM does not end it with status 0 within 15 s."""
-    service = Served(folder, **more)
+    service = Served(folder, *arguments, **more)
     try:
         yield service
         status, seconds = service.stop()
