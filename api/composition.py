@@ -17,12 +17,13 @@ from api.query_guard import QueryGuard
 from api.schedule import JobSchedule
 from api.services import Services
 from api.version import VERSION
-from collector import Collector
+from collector import Collector, LedgerBalance
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
+from storage.retention import Retention
 
 log = get_logger("api")
 
@@ -82,7 +83,14 @@ def build(stores: Stores, clock: Clock) -> Services:
     catalogue = load_catalogue()
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
-    alerts: AlertService = open_alerts(settings, state, ch, clock, http)
+    collector = Collector(settings, clock, ch, state, own.registry)
+    balance = LedgerBalance(collector.ledger, ch, state, clock, own.registry, collector.metrics.acknowledged)
+    own.watch(
+        "opsintel_ledger_items", "Items by what became of them.", ("signal", "outcome"), collector.ledger.by_outcome
+    )
+    alerts: AlertService = open_alerts(
+        settings, state, ch, clock, http, ledger=balance.of, ledger_tenants=balance.tenants
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -92,13 +100,15 @@ def build(stores: Stores, clock: Clock) -> Services:
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, own.registry),
+        collector=collector,
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
         control=control,
         audit=AuditChain(state, clock),
         http=http,
+        retention=Retention(ch, state, clock, own.registry),
+        balance=balance,
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from alerts import AlertService
 from api.keys import Authenticator
 from api.query_guard import QueryGuard
-from collector import Collector
+from collector import Collector, LedgerBalance
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
 from metrics import OwnMetrics, SelfTracing, render
 from storage import ClickHouse, StateDb
+from storage.retention import Retention
 
 log = get_logger("api")
 
@@ -36,6 +37,8 @@ class Services:
     control: ControlService
     audit: AuditChain
     http: OutboundHttp
+    retention: Retention
+    balance: LedgerBalance
 
     def render_metrics(self) -> tuple[str, bytes]:
         """Media type and text of the service's own metrics."""

@@ -39,6 +39,11 @@ class CollectorMetrics:
         self._segments = gauge("wal_sealed_segments", "Sealed segments that wait to be stored.")
         self._pending = gauge("pending_items", "Items acknowledged and not yet stored.")
 
+    def acknowledged(self) -> dict[str, int]:
+        """Items acknowledged by this process, by signal."""
+        samples = [one for metric in self.received.collect() for one in metric.samples if one.name.endswith("_total")]
+        return {one.labels["signal"]: int(one.value) for one in samples}
+
     def watch(
         self, log_bytes: Callable[[], float], segments: Callable[[], float], pending: Callable[[], float]
     ) -> None:

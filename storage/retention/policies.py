@@ -6,11 +6,11 @@ in force is read back from the tables (service.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from core.clock import Clock
 from core.errors import InvalidInput
@@ -72,6 +72,10 @@ def checked_days(days: int | None) -> int | None:
     return days
 
 
+def nothing(_: Connection) -> None:
+    """Writes nothing."""
+
+
 class PolicyStore:
     """Policies in the state database. Raises core.StorageError when it fails."""
 
@@ -93,8 +97,13 @@ class PolicyStore:
             }
         )
 
-    def set(self, tenant: str, dataset: Dataset, days: int | None, by: str) -> Policy:
-        """Keeps the dataset of a tenant (or of `*`) for so many days, None for ever. Raises InvalidInput."""
+    def set(
+        self, tenant: str, dataset: Dataset, days: int | None, by: str, also: Callable[[Connection], object] = nothing
+    ) -> Policy:
+        """Keeps the dataset of a tenant (or of `*`) for so many days, None for ever. Raises InvalidInput.
+
+        `also` writes in the same transaction: the audit entry.
+        """
         now = self._clock.now()
         policy = Policy(dataset, checked_days(days), tenant, by, now)
         with self._state.begin() as connection:
@@ -104,12 +113,14 @@ class PolicyStore:
                     tenant=tenant, dataset=dataset.value, days=policy.days, changed_by=by, changed_at=now
                 )
             )
+            also(connection)
         return policy
 
-    def unset(self, tenant: str, dataset: Dataset) -> Policy:
+    def unset(self, tenant: str, dataset: Dataset, also: Callable[[Connection], object] = nothing) -> Policy:
         """Takes a tenant's own policy back; returns what holds then."""
         with self._state.begin() as connection:
             connection.execute(delete(TABLE).where(_this(tenant, dataset)))
+            also(connection)
         return self.read().of(tenant, dataset)
 
 

@@ -1,0 +1,178 @@
+"""`opsintel retention`: how long data is kept, on a stopped service's data directory or through a running service."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.cli_data import Token, Url, ask, call
+from core import DEFAULT_TENANT, InvalidInput, SystemClock, load_settings
+from storage.retention import EVERYBODY, Dataset, PolicyStore, Retention
+
+Whose = Annotated[str, typer.Option(help="Whose data; '*' for everybody without a policy of his own.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+BY = "command line"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(help="How long data is kept.", no_args_is_help=True)
+    for name, body in {"show": show, "set": set_, "reset": reset, "run": run}.items():
+        group.command(name)(cast(Callable[..., None], body))
+    app.add_typer(group, name="retention")
+
+
+def show(url: Url = "", token: Token = "", tenant: Whose = DEFAULT_TENANT, as_json: AsJson = False) -> None:
+    """What is kept, as the tables say, beside what is wished."""
+    from api.retention import in_force_json
+
+    if url:
+        found = ask(url, token, "/api/v1/retention")["datasets"]
+    else:
+        from api.composition import opened_stores
+
+        with opened_stores(load_settings()) as stores:
+            retention = Retention(stores.ch, stores.state, SystemClock())
+            found = [in_force_json(one) for one in retention.in_force(tenant)]
+    if as_json:
+        _print_json({"datasets": found})
+        return
+    table = Table(title="kept", title_justify="left")
+    for column, right in (("dataset", 0), ("for", 1), ("set by", 0), ("rows", 1), ("on disk", 1), ("partitions", 1),
+                          ("oldest", 0), ("next drop", 0)):  # fmt: skip
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for one in found:
+        overdue = f"now: {one['overdue_partitions']}" if one["overdue_partitions"] else _day(one["next_drop"])
+        table.add_row(
+            one["dataset"], _days(one["days"]), one["changed_by"] or one["source"], f"{one['rows']:,}",
+            _size(one["bytes_on_disk"]), f"{one['partitions']:,}", _day(one["oldest"]), overdue,
+        )  # fmt: skip
+    Console().print(table)
+
+
+def set_(
+    dataset: Annotated[Dataset, typer.Argument(help="What is kept.")],
+    days: Annotated[str, typer.Argument(help="How many days, or `forever`.")],
+    url: Url = "",
+    token: Token = "",
+    tenant: Whose = DEFAULT_TENANT,
+) -> None:
+    """Keep a dataset for so many days; works beside a running service, too."""
+    wanted = _parsed(days)
+    if url:
+        body = {"dataset": dataset.value, "days": wanted}
+        going = call("PUT", url, token, "/api/v1/retention", json=body)["next_run_drops"]
+        if going:
+            rows = sum(one["rows"] for one in going)
+            typer.echo(f"the next run drops {len(going)} partitions with {rows:,} rows, {_oldest(going)}")
+    else:
+        from api.composition import opened_state
+
+        with opened_state(load_settings()) as state:
+            PolicyStore(state, SystemClock()).set(tenant, dataset, wanted, BY)
+    whose = "everybody" if tenant == EVERYBODY else "the key's tenant" if url else tenant
+    typer.echo(f"{dataset.value} of {whose}: kept {'for ever' if wanted is None else f'for {wanted} days'}")
+
+
+def reset(
+    dataset: Annotated[Dataset, typer.Argument(help="What is kept.")],
+    url: Url = "",
+    token: Token = "",
+    tenant: Whose = DEFAULT_TENANT,
+) -> None:
+    """Take a tenant's own policy back."""
+    if url:
+        datasets = call("DELETE", url, token, f"/api/v1/retention/{dataset.value}")["datasets"]
+        days = next(one["days"] for one in datasets if one["dataset"] == dataset.value)
+    else:
+        from api.composition import opened_state
+
+        with opened_state(load_settings()) as state:
+            days = PolicyStore(state, SystemClock()).unset(tenant, dataset).days
+    typer.echo(f"{dataset.value}: {_days(days)} now")
+
+
+def run(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be dropped; change nothing.")] = False,
+    url: Url = "",
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Drop now what is due; a running service does it by itself."""
+    from api.retention import report_json
+
+    if url:
+        found = call("POST", url, token, "/api/v1/retention/run", params={"dry_run": str(dry_run).lower()})
+    else:
+        from api.composition import opened_stores
+
+        with opened_stores(load_settings()) as stores:
+            found = report_json(Retention(stores.ch, stores.state, SystemClock()).run(dry_run=dry_run))
+    if as_json:
+        _print_json(found)
+    else:
+        _tell(found)
+    if found["failed"]:
+        raise typer.Exit(1)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    if found["partitions"]:
+        table = Table(title="would be dropped" if found["dry_run"] else "dropped", title_justify="left")
+        for column in ("tenant", "table", "partition", "rows", "on disk", "oldest", "newest", "kept for"):
+            table.add_column(column, justify="right" if column in ("rows", "on disk") else "left", no_wrap=True)
+        for one in found["partitions"]:
+            table.add_row(
+                one["tenant"], one["table"], one["partition"], f"{one['rows']:,}", _size(one["bytes_on_disk"]),
+                _minute(one["oldest"]), _minute(one["newest"]), _days(one["days"]),
+            )  # fmt: skip
+        Console().print(table)
+    count, what = len(found["partitions"]), "would go" if found["dry_run"] else "went"
+    typer.echo(f"{count} partitions, {found['rows']:,} rows and {_size(found['bytes_on_disk'])} {what}")
+    for one in found["failed"]:
+        typer.echo(f"not dropped: {one['table']} {one['partition']} of {one['tenant']}: {one['error']}", err=True)
+
+
+def _parsed(text: str) -> int | None:
+    if text.lower() in ("forever", "for-ever"):
+        return None
+    digits = text.lower().removesuffix("d")
+    if not (digits.isascii() and digits.isdigit()):
+        raise InvalidInput(f"how long must be a number of days or `forever`, got {text!r}")
+    return int(digits)
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    json.dump(found, sys.stdout, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def _days(days: int | None) -> str:
+    return "for ever" if days is None else "1 day" if days == 1 else f"{days:,} days"
+
+
+def _oldest(going: list[dict[str, Any]]) -> str:
+    return f"the oldest of {_day(min(one['oldest'] for one in going))}"
+
+
+def _day(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d}" if moment else "—"
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"
