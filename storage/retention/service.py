@@ -188,10 +188,14 @@ class Retention:
             counter.labels(one.dataset.value).inc(amount)
         _log.info("partition dropped", **_described(one), days=decision.days)
 
-    def _refuse_after_jump(self, now: datetime) -> None:
+    def clock_jump_s(self) -> float:
+        """By how much the wall clock has run away from the monotonic one since the last run, in seconds."""
         before, before_s = self._seen
+        return (self._clock.now() - before).total_seconds() - (self._clock.monotonic() - before_s)
+
+    def _refuse_after_jump(self, now: datetime) -> None:
+        jump = self.clock_jump_s()
         self._seen = (now, self._clock.monotonic())
-        jump = (now - before).total_seconds() - (self._seen[1] - before_s)
         if abs(jump) > JUMP_S:
             self._numbers.jumps.inc()
             raise Conflict(
