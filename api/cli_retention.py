@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli_data import Token, Url, ask, call
+from api.retention import Keeping, in_force_json, report_json
+from control import AuditChain
 from core import DEFAULT_TENANT, InvalidInput, SystemClock, load_settings
+from storage import StateDb
 from storage.retention import EVERYBODY, Dataset, PolicyStore, Retention
 
 Whose = Annotated[str, typer.Option(help="Whose data; '*' for everybody without a policy of his own.")]
@@ -31,8 +34,6 @@ def register(app: typer.Typer) -> None:
 
 def show(url: Url = "", token: Token = "", tenant: Whose = DEFAULT_TENANT, as_json: AsJson = False) -> None:
     """What is kept, as the tables say, beside what is wished."""
-    from api.retention import in_force_json
-
     if url:
         found = ask(url, token, "/api/v1/retention")["datasets"]
     else:
@@ -44,17 +45,19 @@ def show(url: Url = "", token: Token = "", tenant: Whose = DEFAULT_TENANT, as_js
     if as_json:
         _print_json({"datasets": found})
         return
-    table = Table(title="kept", title_justify="left")
-    for column, right in (("dataset", 0), ("for", 1), ("set by", 0), ("rows", 1), ("on disk", 1), ("partitions", 1),
-                          ("oldest", 0), ("next drop", 0)):  # fmt: skip
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
-    for one in found:
-        overdue = f"now: {one['overdue_partitions']}" if one["overdue_partitions"] else _day(one["next_drop"])
-        table.add_row(
-            one["dataset"], _days(one["days"]), one["changed_by"] or one["source"], f"{one['rows']:,}",
-            _size(one["bytes_on_disk"]), f"{one['partitions']:,}", _day(one["oldest"]), overdue,
-        )  # fmt: skip
-    Console().print(table)
+    rows = [
+        [
+            one["dataset"],
+            _days(one["days"]),
+            one["changed_by"] or one["source"],
+            f"{one['rows']:,}",
+            _size(one["bytes_on_disk"]),
+            _day(one["oldest"]),
+            f"now, {one['overdue_partitions']:,}" if one["overdue_partitions"] else _day(one["next_drop"]),
+        ]
+        for one in found
+    ]
+    _print(rows, ["dataset", "kept for", "set by", "rows", "on disk", "oldest", "next drop"], {"rows", "on disk"})
 
 
 def set_(
@@ -71,12 +74,12 @@ def set_(
         going = call("PUT", url, token, "/api/v1/retention", json=body)["next_run_drops"]
         if going:
             rows = sum(one["rows"] for one in going)
-            typer.echo(f"the next run drops {len(going)} partitions with {rows:,} rows, {_oldest(going)}")
+            typer.echo(f"the next run drops {_partitions(len(going))} with {rows:,} rows, {_oldest(going)}")
     else:
         from api.composition import opened_state
 
         with opened_state(load_settings()) as state:
-            PolicyStore(state, SystemClock()).set(tenant, dataset, wanted, BY)
+            _keeping(state).change(tenant, dataset, wanted, BY)
     whose = "everybody" if tenant == EVERYBODY else "the key's tenant" if url else tenant
     typer.echo(f"{dataset.value} of {whose}: kept {'for ever' if wanted is None else f'for {wanted} days'}")
 
@@ -95,7 +98,7 @@ def reset(
         from api.composition import opened_state
 
         with opened_state(load_settings()) as state:
-            days = PolicyStore(state, SystemClock()).unset(tenant, dataset).days
+            days = _keeping(state).reset(tenant, dataset, BY).days
     typer.echo(f"{dataset.value}: {_days(days)} now")
 
 
@@ -106,15 +109,16 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Drop now what is due; a running service does it by itself."""
-    from api.retention import report_json
-
     if url:
         found = call("POST", url, token, "/api/v1/retention/run", params={"dry_run": str(dry_run).lower()})
     else:
         from api.composition import opened_stores
 
         with opened_stores(load_settings()) as stores:
-            found = report_json(Retention(stores.ch, stores.state, SystemClock()).run(dry_run=dry_run))
+            report = Retention(stores.ch, stores.state, SystemClock()).run(dry_run=dry_run)
+            if not dry_run:
+                _keeping(stores.state).dropped(report, BY)
+            found = report_json(report)
     if as_json:
         _print_json(found)
     else:
@@ -125,19 +129,43 @@ def run(
 
 def _tell(found: dict[str, Any]) -> None:
     if found["partitions"]:
-        table = Table(title="would be dropped" if found["dry_run"] else "dropped", title_justify="left")
-        for column in ("tenant", "table", "partition", "rows", "on disk", "oldest", "newest", "kept for"):
-            table.add_column(column, justify="right" if column in ("rows", "on disk") else "left", no_wrap=True)
-        for one in found["partitions"]:
-            table.add_row(
-                one["tenant"], one["table"], one["partition"], f"{one['rows']:,}", _size(one["bytes_on_disk"]),
-                _minute(one["oldest"]), _minute(one["newest"]), _days(one["days"]),
-            )  # fmt: skip
-        Console().print(table)
-    count, what = len(found["partitions"]), "would go" if found["dry_run"] else "went"
-    typer.echo(f"{count} partitions, {found['rows']:,} rows and {_size(found['bytes_on_disk'])} {what}")
+        rows = [
+            [
+                one["tenant"],
+                one["table"],
+                one["partition"],
+                f"{one['rows']:,}",
+                _size(one["bytes_on_disk"]),
+                _minute(one["oldest"]),
+                _minute(one["newest"]),
+                _days(one["days"]),
+            ]
+            for one in found["partitions"]
+        ]
+        columns = ["tenant", "table", "partition", "rows", "on disk", "oldest", "newest", "kept for"]
+        _print(rows, columns, {"rows", "on disk"})
+    what = "would go" if found["dry_run"] else "went"
+    typer.echo(
+        f"{_partitions(len(found['partitions']))}, {found['rows']:,} rows and {_size(found['bytes_on_disk'])} {what}"
+    )
     for one in found["failed"]:
         typer.echo(f"not dropped: {one['table']} {one['partition']} of {one['tenant']}: {one['error']}", err=True)
+
+
+def _keeping(state: StateDb) -> Keeping:
+    clock = SystemClock()
+    return Keeping(state, AuditChain(state, clock), PolicyStore(state, clock))
+
+
+def _print(rows: list[list[str]], columns: list[str], right: set[str]) -> None:
+    """Without lines; wide where it is not a terminal, so that nothing is cut off in a file."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    terminal = Console(highlight=False)
+    (terminal if terminal.is_terminal else Console(highlight=False, width=160)).print(table)
 
 
 def _parsed(text: str) -> int | None:
@@ -156,6 +184,10 @@ def _print_json(found: dict[str, Any]) -> None:
 
 def _days(days: int | None) -> str:
     return "for ever" if days is None else "1 day" if days == 1 else f"{days:,} days"
+
+
+def _partitions(count: int) -> str:
+    return "1 partition" if count == 1 else f"{count:,} partitions"
 
 
 def _oldest(going: list[dict[str, Any]]) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import Connection
 
 from api.jsonable import jsonable
 from api.services import Services
-from core import get_logger
-from storage.retention import Dataset, Decision, InForce, Policy, RunReport
+from control import AuditChain
+from core import DEFAULT_TENANT, get_logger
+from storage import StateDb
+from storage.retention import EVERYBODY, Dataset, Decision, InForce, Policy, PolicyStore, RunReport
 
 JOB = "retention job"
 DROPS_SHOWN = 20
@@ -23,64 +28,65 @@ def overview(services: Services, tenant: str) -> dict[str, Any]:
     }
 
 
-def change(services: Services, tenant: str, dataset: Dataset, days: int | None, by: str) -> Policy:
-    """Sets a tenant's policy and writes it into the audit chain, together or not at all. Raises InvalidInput."""
-    before = services.retention.policies.read().of(tenant, dataset)
-    return services.retention.policies.set(
-        tenant,
-        dataset,
-        days,
-        by,
-        lambda connection: services.audit.append(
-            connection,
-            tenant=tenant,
-            actor=by,
-            action="retention.set",
-            subject=dataset.value,
-            details={"days": days, "before": before.days, "source_before": before.source},
-        ),
-    )
+@dataclass(frozen=True)
+class Keeping:
+    """Changes policies and records drops, in the audit chain too. What concerns everybody is in the default chain."""
+
+    state: StateDb
+    audit: AuditChain
+    policies: PolicyStore
+
+    def change(self, tenant: str, dataset: Dataset, days: int | None, by: str) -> Policy:
+        """Sets a policy and writes it into the chain, together or not at all. Raises InvalidInput."""
+        before = self.policies.read().of(tenant, dataset)
+        details = {"days": days, "before": before.days, "source_before": before.source}
+        return self.policies.set(
+            tenant, dataset, days, by, lambda to: self._write(to, tenant, by, "retention.set", dataset.value, details)
+        )
+
+    def reset(self, tenant: str, dataset: Dataset, by: str) -> Policy:
+        """Takes a policy back; what holds for everybody holds again."""
+        before = self.policies.read().of(tenant, dataset)
+        details = {"before": before.days, "source_before": before.source}
+        return self.policies.unset(
+            tenant, dataset, lambda to: self._write(to, tenant, by, "retention.reset", dataset.value, details)
+        )
+
+    def dropped(self, report: RunReport, by: str) -> None:
+        """One entry for each tenant that something was dropped of."""
+        grouped: dict[str, list[Decision]] = defaultdict(list)
+        for decision in report.dropped:
+            grouped[decision.partition.tenant].append(decision)
+        for tenant, decisions in grouped.items():
+            details = {
+                "partitions": sorted({f"{one.partition.table.name} {one.partition.name}" for one in decisions})[:100],
+                "partitions_in_all": len(decisions),
+                "rows": sum(one.partition.rows for one in decisions),
+                "bytes": sum(one.partition.bytes for one in decisions),
+            }
+            subject = ", ".join(sorted({one.partition.dataset.value for one in decisions}))
+            with self.state.begin() as connection:
+                self._write(connection, tenant, by, "retention.dropped", subject, details)
+
+    def _write(
+        self, connection: Connection, tenant: str, by: str, action: str, subject: str, details: dict[str, Any]
+    ) -> None:
+        chain = DEFAULT_TENANT if tenant == EVERYBODY else tenant
+        whose = {"tenant": EVERYBODY} if tenant == EVERYBODY else {}
+        self.audit.append(
+            connection, tenant=chain, actor=by, action=action, subject=subject, details={**details, **whose}
+        )
 
 
-def reset(services: Services, tenant: str, dataset: Dataset, by: str) -> Policy:
-    """Takes a tenant's own policy back; what holds for everybody holds again."""
-    before = services.retention.policies.read().of(tenant, dataset)
-    return services.retention.policies.unset(
-        tenant,
-        dataset,
-        lambda connection: services.audit.append(
-            connection,
-            tenant=tenant,
-            actor=by,
-            action="retention.reset",
-            subject=dataset.value,
-            details={"before": before.days, "source_before": before.source},
-        ),
-    )
+def keeping(services: Services) -> Keeping:
+    """On a running service's stores."""
+    return Keeping(services.state, services.audit, services.retention.policies)
 
 
 def run(services: Services, tenant: str | None = None, by: str = JOB) -> RunReport:
-    """Drops what is due and writes one audit entry for each tenant that something was dropped of."""
+    """Drops what is due, of one tenant or of all, and writes that into the audit chain."""
     report = services.retention.run(tenant)
-    dropped: dict[str, list[Decision]] = defaultdict(list)
-    for decision in report.dropped:
-        dropped[decision.partition.tenant].append(decision)
-    for owner, decisions in dropped.items():
-        tables = sorted({f"{one.partition.table.name} {one.partition.name}" for one in decisions})
-        with services.state.begin() as connection:
-            services.audit.append(
-                connection,
-                tenant=owner,
-                actor=by,
-                action="retention.dropped",
-                subject=", ".join(sorted({one.partition.dataset.value for one in decisions})),
-                details={
-                    "partitions": tables[:100],
-                    "partitions_in_all": len(decisions),
-                    "rows": sum(one.partition.rows for one in decisions),
-                    "bytes": sum(one.partition.bytes for one in decisions),
-                },
-            )
+    keeping(services).dropped(report, by)
     if report.failed:
         log.error("retention could not drop everything", failed=len(report.failed), dropped=len(report.dropped))
     return report

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from api.doctor.log import segment_files
-from api.doctor.model import Finding, Status, Subject, graded, size_text, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded, size_text, span_text
 from storage import ClickHouse, load_sql, migration_status
 from storage.retention import Retention
 
@@ -69,7 +69,7 @@ def parts(subject: Subject) -> Iterator[Finding]:
         "engine.partitions",
         graded(largest["Parts"], 5_000, 50_000),
         f"{largest['Table']} has the most: {largest['Partitions']:,} partitions with {largest['Parts']:,} parts;"
-        f" {sum(row['Bytes'] for row in rows) / 2**30:,.2f} GiB in all tables",
+        f" {size_text(sum(row['Bytes'] for row in rows))} in all tables",
         "Each part costs every query and insert about 5 µs, and every start time and memory; at 100,000 inserts stop.",
         "Shorten the retention of the tenants with the most days (`opsintel retention show`), or give groups of tenants"
         " a database each.",
@@ -103,7 +103,8 @@ def broken(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "engine.detached",
         Status.FAIL if bad else Status.WARN if rows else Status.OK,
-        "; ".join(f"{count:,} parts of {table} ({reason or 'by hand'})" for table, reason, count in rows) or "none",
+        "; ".join(f"{counted(count, 'part')} of {table} ({reason or 'by hand'})" for table, reason, count in rows)
+        or "none",
         "Detached parts are not queried: broken ones were unreadable at a start, so rows may be missing.",
         "Compare with ledger.balance. Check the disk. Restore the part from a backup, or remove it:"
         " ALTER TABLE … DROP DETACHED PART …",
@@ -153,7 +154,7 @@ def deduplication(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "engine.deduplication",
         graded(used, 0.25, 0.75),
-        f"the last {smallest:,} inserts of a table are recognised; {waiting:,} segments are in the log",
+        f"the last {smallest:,} inserts of a table are recognised; {counted(waiting, 'segment')} in the log",
         "A segment that is inserted again is recognised by its token for as long as the token is remembered. Each"
         " signal and tenant of a segment is one insert.",
         "Let the log drain before the service is stopped; raise non_replicated_deduplication_window on every table.",
@@ -174,7 +175,7 @@ def retention(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "engine.retention",
         Status.WARN if late else Status.OK,
-        f"{count:,} partitions with {report.rows:,} rows ({size_text(report.bytes)}) go with the next run"
+        f"{counted(count, 'partition')} with {counted(report.rows, 'row')} ({size_text(report.bytes)}) to be dropped next"
         + (f", the first was due {span_text(hours)} ago" if late else "")
         if count
         else "nothing is older than it is to be kept",

@@ -40,8 +40,9 @@ def examine(subject: Subject, before: Sequence[Finding] = ()) -> Report:
         checks += WITH_ENGINE
     findings = [*before, *(finding for check in checks for finding in _looked(check, subject))]
     findings.sort(key=lambda one: AREAS.index(one.area))
-    where = "a running service" if subject.running else "a stopped service"
-    name = f"{where} on {subject.settings.data_dir.absolute()}"
+    outside = "a directory that a service has, seen from outside" if subject.in_use else "a stopped service"
+    where = "a running service" if subject.running else outside
+    name = f"{where}: {subject.settings.data_dir.absolute()}"
     return Report(subject.clock.now(), VERSION, name, tuple(findings))
 
 
@@ -99,7 +100,7 @@ def examine_stopped(settings: Settings, clock: Clock) -> Report:
             findings.append(_unopened("engine", "engine", error))
         if not locked:
             findings.append(Finding("service.running", Status.OK, "the service is not running here"))
-        return examine(Subject(settings, clock, ch, database), findings)
+        return examine(Subject(settings, clock, ch, database, in_use=locked), findings)
 
 
 def _unopened(area: str, name: str, error: OpsintelError) -> Finding:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
-from api.doctor.model import Finding, Status, Subject, graded, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded, span_text
 from collector.settled import differences, unchecked
 from core import StorageError
 from storage import load_sql
@@ -59,7 +59,7 @@ def ledger(subject: Subject) -> Iterator[Finding]:
         seen = f"{missing:,} items missing and {extra:,} rows too many in {len(found):,} places: {shown}"
         seen += "".join(f"; {gap:+,} {name} acknowledged and unknown" for name, gap in lost.items())
     else:
-        seen = "balanced" + (f"; {waiting:,} segments are still to be compared" if waiting else "")
+        seen = "balanced" + (f"; {counted(waiting, 'segment')} still to be compared" if waiting else "")
     yield Finding(
         "ledger.balance",
         Status.FAIL if bad else Status.OK,
@@ -109,7 +109,9 @@ def clocks(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "clock.jump",
             graded(abs(jump), 5, 3_600),
-            f"{span_text(abs(jump))} between the wall clock and the monotonic one since retention's last run",
+            f"the wall clock was set by {span_text(abs(jump))} since retention looked last"
+            if abs(jump) > 5
+            else "the wall clock was not set while the service ran",
             "The wall clock was set while the service ran; retention leaves out a run after more than an hour.",
             "Let the clock be slewed, not stepped (chrony's makestep limit).",
             {"seconds": jump},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from api.doctor.model import Finding, Status, Subject, graded, size_text, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded, size_text, span_text
 from collector.wal import read_segment
 
 READ_AT_MOST = 256 << 20
@@ -33,7 +33,7 @@ def size(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "log.size",
         graded(share, 0.5, 0.9),
-        f"{len(files):,} segments, {size_text(used)} of {size_text(most)} ({share:.0%})",
+        f"{counted(len(files), 'segment')}, {size_text(used)} of {size_text(most)} ({share:.0%})",
         "A log that grows holds data that the engine has not taken; when it is full, senders get 503 / UNAVAILABLE.",
         "Look at ingest.lag and engine.*: is the engine away, slow or read-only? Raise OPSINTEL_WAL_MAX_BYTES only"
         " if the disk has room.",
@@ -49,11 +49,11 @@ def oldest(subject: Subject) -> Iterator[Finding]:
         yield Finding("log.oldest", Status.OK, "nothing waits in the log")
         return
     age = max(0.0, subject.clock.now().timestamp() - min(path.stat().st_mtime for path in files))
-    if subject.running is None:
+    if subject.running is None and not subject.in_use:
         yield Finding(
             "log.oldest",
             Status.WARN,
-            f"{len(files):,} segments were left by the last stop, the oldest {span_text(age)} ago",
+            f"{counted(len(files), 'segment')} left by the last stop, the oldest {span_text(age)} ago",
             "They hold acknowledged data that is not in the tables yet. Nothing is lost.",
             "Start the service: it stores them first.",
             {"segments": len(files), "oldest_s": age},
@@ -61,8 +61,8 @@ def oldest(subject: Subject) -> Iterator[Finding]:
         return
     yield Finding(
         "log.oldest",
-        graded(age, 300, 3_600) if subject.running.collector.ledger.pending() else Status.OK,
-        f"the oldest of {len(files):,} segments was last written {span_text(age)} ago",
+        graded(age, 300, 3_600) if subject.running and subject.running.collector.ledger.pending() else Status.OK,
+        f"the oldest of {counted(len(files), 'segment')} was last written {span_text(age)} ago",
         "What is acknowledged should be in the tables within seconds.",
         "Look at the service's log for 'the store is behind' and 'segment refused'.",
         {"segments": len(files), "oldest_s": age},
@@ -83,12 +83,14 @@ def damage(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "log.quarantine",
         Status.WARN if reasons else Status.OK,
-        f"{sum(reasons.values()):,} pieces kept aside, {size_text(kept)}: {_counted(reasons)}" if reasons else "empty",
+        f"{counted(sum(reasons.values()), 'piece')} kept aside, {size_text(kept)}: {_counted(reasons)}"
+        if reasons
+        else "empty",
         "They were damaged on disk, or the engine refused them; their items are counted as quarantined.",
         f"Look at the .json files in {folder}: each says what and why. Remove them when they are of no more use.",
         {"pieces": dict(reasons), "bytes": kept},
     )
-    if subject.running is not None:
+    if subject.running is not None or subject.in_use:  # what is being written looks torn
         return
     torn, bad, unread, budget = 0, 0, 0, READ_AT_MOST
     for segment, path in segment_files(subject.settings.wal_dir):
@@ -101,7 +103,7 @@ def damage(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "log.damage",
         Status.WARN if bad or torn else Status.OK,
-        f"{bad:,} damaged places, {torn:,} torn tails"
+        f"{counted(bad, 'damaged place')}, {counted(torn, 'torn tail')}"
         + (f"; {unread:,} segments were not read, for their size" if unread else ""),
         "A torn tail is a write that was under way at a kill; it was never acknowledged. Damage between good frames"
         " means that the disk or somebody changed what had been written.",

@@ -164,6 +164,8 @@ def ports(subject: Subject) -> Iterator[Finding]:
         "OTLP/gRPC": (settings.otlp_bind_host, settings.otlp_grpc_port),
         "OTLP/HTTP": (settings.otlp_bind_host, settings.otlp_http_port),
     }
+    if subject.in_use:  # most likely by that service
+        return
     taken = [f"{name} {host}:{port}" for name, (host, port) in wanted.items() if port and not _free(host, port)]
     yield Finding(
         "machine.ports",

@@ -48,7 +48,8 @@ class Finding:
 class Subject:
     """What is looked at.
 
-    `ch` and `state` are None where they cannot be opened, `running` is None on a stopped service.
+    `ch` and `state` are None where they cannot be opened, `running` is None when looked at from outside; then
+    `in_use` says that a service has the directory all the same.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Subject:
     ch: ClickHouse | None = None
     state: StateDb | None = None
     running: Services | None = None
+    in_use: bool = False
 
 
 Check = Callable[[Subject], Iterable[Finding]]
@@ -121,6 +123,11 @@ class Report:
 def graded(value: float, warn: float, fail: float) -> Status:
     """From a value that is worse the larger it is."""
     return Status.FAIL if value >= fail else Status.WARN if value >= warn else Status.OK
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun in the right form."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def size_text(size: float) -> str:

@@ -36,7 +36,7 @@ def keep(request: Request, wanted: Kept, dry_run: DryRun = False) -> Any:
     found, who = services(request), administrator(request)
     going = found.retention.would_drop(who.tenant, wanted.dataset, wanted.days)
     if not dry_run:
-        retention.change(found, who.tenant, wanted.dataset, wanted.days, who.name)
+        retention.keeping(found).change(who.tenant, wanted.dataset, wanted.days, who.name)
     return {**retention.overview(found, who.tenant), "next_run_drops": retention.decisions_json(going)}
 
 
@@ -44,7 +44,7 @@ def keep(request: Request, wanted: Kept, dry_run: DryRun = False) -> Any:
 def forget(request: Request, dataset: Dataset) -> Any:
     """For administrators: takes the tenant's own policy back."""
     found, who = services(request), administrator(request)
-    retention.reset(found, who.tenant, dataset, who.name)
+    retention.keeping(found).reset(who.tenant, dataset, who.name)
     return retention.overview(found, who.tenant)
 
 

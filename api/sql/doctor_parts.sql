@@ -4,7 +4,7 @@ FROM
 (
     SELECT table, partition_id, count() AS PartsHere, sum(bytes_on_disk) AS BytesHere
     FROM system.parts
-    WHERE active AND database = {database:String}
+    WHERE active AND database = {database:String} AND table != 'schema_migrations'
     GROUP BY table, partition_id
 )
 GROUP BY table
