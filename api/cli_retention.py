@@ -74,7 +74,9 @@ def set_(
         going = call("PUT", url, token, "/api/v1/retention", json=body)["next_run_drops"]
         if going:
             rows = sum(one["rows"] for one in going)
-            typer.echo(f"the next run drops {_partitions(len(going))} with {rows:,} rows, {_oldest(going)}")
+            typer.echo(
+                f"the next run drops {_count(len(going), 'partition')} with {_count(rows, 'row')}, {_oldest(going)}"
+            )
     else:
         from api.composition import opened_state
 
@@ -146,7 +148,7 @@ def _tell(found: dict[str, Any]) -> None:
         _print(rows, columns, {"rows", "on disk"})
     what = "would go" if found["dry_run"] else "went"
     typer.echo(
-        f"{_partitions(len(found['partitions']))}, {found['rows']:,} rows and {_size(found['bytes_on_disk'])} {what}"
+        f"{_count(len(found['partitions']), 'partition')}, {_count(found['rows'], 'row')} and {_size(found['bytes_on_disk'])} {what}"
     )
     for one in found["failed"]:
         typer.echo(f"not dropped: {one['table']} {one['partition']} of {one['tenant']}: {one['error']}", err=True)
@@ -186,8 +188,8 @@ def _days(days: int | None) -> str:
     return "for ever" if days is None else "1 day" if days == 1 else f"{days:,} days"
 
 
-def _partitions(count: int) -> str:
-    return "1 partition" if count == 1 else f"{count:,} partitions"
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _oldest(going: list[dict[str, Any]]) -> str:

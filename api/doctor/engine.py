@@ -175,7 +175,7 @@ def retention(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "engine.retention",
         Status.WARN if late else Status.OK,
-        f"{counted(count, 'partition')} with {counted(report.rows, 'row')} ({size_text(report.bytes)}) to be dropped next"
+        f"{counted(count, 'partition')} with {counted(report.rows, 'row')} ({size_text(report.bytes)}) are due"
         + (f", the first was due {span_text(hours)} ago" if late else "")
         if count
         else "nothing is older than it is to be kept",
