@@ -147,8 +147,8 @@ def _tell(found: dict[str, Any]) -> None:
         columns = ["tenant", "table", "partition", "rows", "on disk", "oldest", "newest", "kept for"]
         _print(rows, columns, {"rows", "on disk"})
     what = "would go" if found["dry_run"] else "went"
-    partitions, rows = _count(len(found["partitions"]), "partition"), _count(found["rows"], "row")
-    typer.echo(f"{partitions}, {rows} and {_size(found['bytes_on_disk'])} {what}")
+    partitions, total = _count(len(found["partitions"]), "partition"), _count(found["rows"], "row")
+    typer.echo(f"{partitions}, {total} and {_size(found['bytes_on_disk'])} {what}")
     for one in found["failed"]:
         typer.echo(f"not dropped: {one['table']} {one['partition']} of {one['tenant']}: {one['error']}", err=True)
 
