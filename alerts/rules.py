@@ -3,7 +3,7 @@
     [[rules]]
     id = "integration-failing"
     name = "Integration failing"
-    kind = "kpi"                     # or "queue_depth"
+    kind = "kpi"                     # or "queue_depth", "ledger"
     selector = { kpi_id = "integration_failure_rate", grain = "hour", dimension = "edge" }
     comparison = ">"                 # > >= < <=
     threshold = 0.05
@@ -104,13 +104,24 @@ class QueueSelector(_Model):
         return frozenset({"system", "destination", "depth", "oldest_age_s", "usual_depth"})
 
 
+class LedgerSelector(_Model):
+    """Which signals' ledgers a rule looks at; the value is the number of items that do not balance."""
+
+    signal: Literal["traces", "logs", "metrics"] | None = None
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What templates may name."""
+        return frozenset({"signal", "missing", "extra", "unaccounted", "where"})
+
+
 class Rule(_Model):
     """One condition; see the module for an example."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     name: str = Field(min_length=1, max_length=200)
-    kind: Literal["kpi", "queue_depth"]
-    selector: KpiSelector | QueueSelector
+    kind: Literal["kpi", "queue_depth", "ledger"]
+    selector: KpiSelector | QueueSelector | LedgerSelector
     comparison: Literal[">", ">=", "<", "<="]
     threshold: Annotated[float, Field(allow_inf_nan=False)]
     for_s: float = Field(0.0, ge=0, le=7 * 86_400)
@@ -125,7 +136,11 @@ class Rule(_Model):
     def _selector_of_its_kind(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        kinds: dict[Any, type[_Model]] = {"kpi": KpiSelector, "queue_depth": QueueSelector}
+        kinds: dict[Any, type[_Model]] = {
+            "kpi": KpiSelector,
+            "queue_depth": QueueSelector,
+            "ledger": LedgerSelector,
+        }
         model = kinds.get(values.get("kind"))
         selector = values.get("selector")
         if model is None or not isinstance(selector, dict):
@@ -151,8 +166,8 @@ class Rule(_Model):
                 check_template(text, fields)
             except InvalidInput as problem:
                 raise ValueError(f"{name}: {problem}") from None
-        if self.kind == "queue_depth" and self.min_sample_size:
-            raise ValueError("min_sample_size: a queue has no sample size")
+        if self.kind != "kpi" and self.min_sample_size:
+            raise ValueError(f"min_sample_size: a {self.kind.partition('_')[0]} has no sample size")
         return self
 
     @property

@@ -124,7 +124,9 @@ class AlertService:
         """One tick over every tenant, then a round of deliveries. A tenant whose state cannot be kept is reported."""
         now = self._clock.now()
         tick = Tick()
-        for tenant in self._tenants():
+        with self._state.connect() as connection:
+            alerted = store.tenants(connection)
+        for tenant in sorted({*self._tenants(), *alerted}):
             try:
                 changes = self._evaluate(tenant, now)
             except StorageError as problem:

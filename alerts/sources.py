@@ -1,4 +1,4 @@
-"""Where readings come from: the KPI values and the queue depths, through their rooms' read models.
+"""Where readings come from: the KPI values, the queue depths and the ledger, through their rooms' read models.
 
 The read models are handed in, so that this room depends on the shape of their answers alone. A snapshot asks each of
 them at most once. Nothing is cached beyond a snapshot.
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
-from alerts.rules import KpiSelector, QueueSelector, Reading, Rule
+from alerts.rules import KpiSelector, LedgerSelector, QueueSelector, Reading, Rule
 
 Store = TypeVar("Store")
 QUEUE_WINDOW = timedelta(minutes=15)
@@ -77,6 +77,27 @@ class WaitingPoint(Protocol):
     def oldest_since(self) -> datetime: ...
 
 
+class LedgerPoint(Protocol):
+    """What is needed of `collector.SignalBalance`."""
+
+    @property
+    def signal(self) -> str: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def missing(self) -> int: ...
+    @property
+    def extra(self) -> int: ...
+    @property
+    def unaccounted(self) -> int: ...
+    @property
+    def where(self) -> str: ...
+
+
+LedgerBalances = Callable[[str, datetime], tuple[datetime, Sequence[LedgerPoint]] | None]
+"""Of a tenant at an instant: when it was compared last, and how each signal stood; None when that is not known."""
+
+
 class Sources(Generic[Store]):
     """The read models, bound to a store."""
 
@@ -88,12 +109,14 @@ class Sources(Generic[Store]):
         waiting_now: Callable[[Store, str, datetime], Sequence[WaitingPoint]] | None = None,
         queue_consumers: Callable[[Store, str, datetime], Mapping[str, str]] | None = None,
         values_before: Callable[[Store, str, str, datetime], Sequence[KpiPoint]] | None = None,
+        ledger: LedgerBalances | None = None,
     ) -> None:
         """Called with (ch, tenant, grain), (ch, tenant, now, window), and (ch, tenant, now) for the two of impact.
 
         `values_before`, with (ch, tenant, grain, now), gives the bucket before the latest of each series.
         """
         self._values_before = values_before
+        self._ledger = ledger
         self._ch = ch
         self._latest_values = latest_values
         self._queue_depths = queue_depths
@@ -103,7 +126,7 @@ class Sources(Generic[Store]):
     def snapshot(self, tenant: str, now: datetime) -> Snapshot:
         """A view of one tenant at one instant; reads when asked."""
         ch, waiting_now, consumers = self._ch, self._waiting_now, self._queue_consumers
-        before = self._values_before
+        before, ledger = self._values_before, self._ledger
         return Snapshot(
             now,
             lambda grain: self._latest_values(ch, tenant, grain),
@@ -111,6 +134,7 @@ class Sources(Generic[Store]):
             lambda: waiting_now(ch, tenant, now) if waiting_now else (),
             lambda: consumers(ch, tenant, now) if consumers else {},
             lambda grain: before(ch, tenant, grain, now) if before else (),
+            lambda: ledger(tenant, now) if ledger else None,
         )
 
 
@@ -125,8 +149,10 @@ class Snapshot:
         waiting: Callable[[], Sequence[WaitingPoint]],
         consumers: Callable[[], Mapping[str, str]],
         before: Callable[[str], Sequence[KpiPoint]],
+        ledger: Callable[[], tuple[datetime, Sequence[LedgerPoint]] | None] = lambda: None,
     ) -> None:
         self._before = before
+        self._ledger = ledger
         self._now = now
         self._kpis = kpis
         self._queues = queues
@@ -139,6 +165,8 @@ class Snapshot:
         """The readings that a rule judges; a series that is not there has none."""
         if isinstance(rule.selector, KpiSelector):
             return self._read_kpis(rule.selector, rule.min_sample_size)
+        if isinstance(rule.selector, LedgerSelector):
+            return self._read_ledger(rule.selector)
         return self._read_queues(rule.selector)
 
     def _read_kpis(self, selector: KpiSelector, enough: int) -> list[Reading]:
@@ -169,6 +197,27 @@ class Snapshot:
             _queue_reading(selector, point)
             for point in self._queue_values
             if selector.system in (None, point.system) and selector.destination in (None, point.destination)
+        ]
+
+    def _read_ledger(self, selector: LedgerSelector) -> list[Reading]:
+        compared = self._ledger()
+        if compared is None:
+            return []
+        at, points = compared
+        return [
+            Reading(
+                {"signal": point.signal},
+                float(point.items),
+                at,
+                values={
+                    "missing": point.missing,
+                    "extra": point.extra,
+                    "unaccounted": point.unaccounted,
+                    "where": point.where,
+                },
+            )
+            for point in points
+            if selector.signal in (None, point.signal)
         ]
 
 

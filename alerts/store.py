@@ -87,6 +87,11 @@ def load(connection: Connection, tenant: str) -> dict[tuple[str, str], Stored]:
     return found
 
 
+def tenants(connection: Connection) -> list[str]:
+    """Everybody with an alert that is not inactive: it must be judged again, if only to end."""
+    return list(connection.scalars(sa.select(states.c.tenant).distinct()))
+
+
 def save(connection: Connection, tenant: str, stored: Stored) -> None:
     """Replaces the alert's row; an inactive alert has none."""
     connection.execute(

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from alerts.notifier import WebhookNotifier
-from alerts.rules import load_rules
+from alerts.rules import Rule, load_rules
 from alerts.service import AlertService
-from alerts.sources import QUEUE_WINDOW, Sources
+from alerts.sources import QUEUE_WINDOW, LedgerBalances, Sources
 from control import OutboundHttp, Signer
 from core.clock import Clock
 from core.settings import Settings
@@ -44,6 +44,13 @@ def values_before(ch: ClickHouse, tenant: str, grain: str, now: datetime) -> lis
     ]
 
 
+def with_ledger_rule(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """The rules, with the built-in ones about the ledger where a rules file has none: nobody means to lose those."""
+    if any(rule.kind == "ledger" for rule in rules):
+        return rules
+    return rules + tuple(rule for rule in load_rules() if rule.kind == "ledger")
+
+
 def open_alerts(
     settings: Settings,
     state: StateDb,
@@ -52,11 +59,14 @@ def open_alerts(
     http: OutboundHttp,
     *,
     tenants: Callable[[], Iterable[str]] | None = None,
+    ledger: LedgerBalances | None = None,
+    ledger_tenants: Callable[[], Iterable[str]] = tuple,
     external_url: str = "",
 ) -> AlertService:
     """The service that the settings describe; `external_url` is where receivers are pointed to.
 
-    Without `tenants`, everybody with data is evaluated. ConfigurationError when rules, URL or secret cannot be used.
+    Without `tenants`, everybody with data is evaluated; whoever's ledger does not balance always is. Raises
+    ConfigurationError when rules, URL or secret cannot be used.
     """
     notifier = None
     if settings.alert_webhook_url:
@@ -70,13 +80,15 @@ def open_alerts(
         waiting_now,
         queue_consumers,
         values_before,
+        ledger,
     )
+    known = tenants or partial(tenants_with_data, ch, clock)
     return AlertService(
         state,
         clock,
-        load_rules(settings.rules_file),
+        with_ledger_rule(load_rules(settings.rules_file)),
         sources,
-        tenants or partial(tenants_with_data, ch, clock),
+        lambda: sorted({*known(), *ledger_tenants()}),
         notifier,
         external_url=external_url,
     )

@@ -1,8 +1,7 @@
-"""The operator's commands: migrations, keys, KPIs, alerts, control, audit, doctor and benchmark."""
+"""The operator's commands: migrations, keys, KPIs, alerts, control, audit."""
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Callable
 from typing import Annotated, cast
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli_data import Token, Url, ask, call
+from api.cli_data import Token, ask, call
 from api.composition import opened_state, opened_stores
 from api.keys import ApiKeys
 from control import AuditChain
@@ -25,7 +24,6 @@ Running = Annotated[str, typer.Option(help="The running service.")]
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(migrate)
-    app.command()(doctor)
     for name, text, commands in (
         ("token", "Make, list and revoke API keys.",
          {"create": token_create, "list": token_list, "revoke": token_revoke}),
@@ -172,33 +170,3 @@ def control_pause(target: str, reason: Annotated[str, typer.Option()], url: Runn
 def control_resume(target: str, reason: Annotated[str, typer.Option()], url: Running = HERE, token: Token = "") -> None:
     """Resume an edge or a workflow."""
     _command("resume", target, reason, url, token)
-
-
-def doctor(url: Url = "", token: Token = "") -> None:
-    """Say how log, disk and schema stand; with --url, how a running service stands."""
-    settings = load_settings()
-    if url:
-        ready = ask(url, token, "/readyz")
-        ledger = ask(url, token, "/api/v1/ledger")["signals"]
-        typer.echo(f"ready: {ready['ready']}")
-        rows: list[list[object]] = [[name, *entry.values()] for name, entry in ledger.items()]
-        _show("ledger", ["signal", *next(iter(ledger.values())).keys()], rows)
-        return
-    folder = settings.data_dir.absolute()
-    wal = list(settings.wal_dir.rglob("*.seg")) if settings.wal_dir.exists() else []
-    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
-    typer.echo(f"data directory  {folder}")
-    typer.echo(f"free disk       {free / 2**30:,.1f} GiB")
-    typer.echo(f"log             {len(wal)} segments, {sum(path.stat().st_size for path in wal):,} bytes")
-    with opened_stores(settings) as stores:
-        typer.echo(f"engine          ClickHouse {stores.ch.version}, {'embedded' if stores.ch.embedded else 'server'}")
-        typer.echo(f"schema          {len(migration_status(stores.ch))} migrations applied")
-        rows = [
-            list(row)
-            for row in stores.ch.query(
-                "SELECT table, sum(rows), formatReadableSize(sum(bytes_on_disk)), count() FROM system.parts"
-                " WHERE active AND database = {database:String} GROUP BY table ORDER BY table",
-                {"database": stores.ch.database},
-            ).rows
-        ]
-        _show("tables", ["table", "rows", "on disk", "parts"], rows)

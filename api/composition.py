@@ -19,11 +19,13 @@ from api.schedule import JobSchedule
 from api.services import Services
 from api.supervisor import Receivers
 from api.version import VERSION
+from collector import LedgerBalance
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import KpiJobs, load_catalogue
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
+from storage.retention import Retention
 
 log = get_logger("api")
 
@@ -73,7 +75,15 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     catalogue = load_catalogue()
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
-    alerts: AlertService = open_alerts(settings, state, ch, clock, http)
+    collector = open_collector(settings, clock, ch, state, own.registry)
+    acknowledged = None if receivers else collector.metrics.acknowledged  # each process counts its own
+    balance = LedgerBalance(collector.ledger, ch, state, clock, own.registry, acknowledged)
+    own.watch(
+        "opsintel_ledger_items", "Items by what became of them.", ("signal", "outcome"), collector.ledger.by_outcome
+    )
+    alerts: AlertService = open_alerts(
+        settings, state, ch, clock, http, ledger=balance.of, ledger_tenants=balance.tenants
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -83,7 +93,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=open_collector(settings, clock, ch, state, own.registry),
+        collector=collector,
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
@@ -91,6 +101,8 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         audit=AuditChain(state, clock),
         http=http,
         receivers=receivers,
+        retention=Retention(ch, state, clock, own.registry),
+        balance=balance,
     )
 
 

@@ -1,4 +1,4 @@
-"""The scheduled jobs of one process: KPIs, alert rules and unfinished control commands.
+"""The scheduled jobs of one process: KPIs, alert rules, unfinished control commands, the ledger's balance, retention.
 
 A late run is made up once, never skipped in silence; no job runs twice at a time. One process runs the jobs: that of
 the data directory's owner (`jobs_enabled`).
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from api import retention
 from api.services import Services
 from core import OpsintelError, get_logger
 from kpis import KpiSchedule
@@ -33,6 +35,8 @@ class JobSchedule:
         )
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
+        self._add("balance", services.balance.check, services.settings.balance_interval_s)
+        self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
 
     def _add(self, name: str, work: Callable[[], object], seconds: int) -> None:
         self._scheduler.add_job(

@@ -12,12 +12,13 @@ from api.own_metrics import AllProcesses
 from api.query_guard import QueryGuard
 from api.receiver import metrics_folder
 from api.supervisor import Receivers
-from collector import Collector
+from collector import Collector, LedgerBalance
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
+from storage.retention import Retention
 
 log = get_logger("api")
 
@@ -41,6 +42,8 @@ class Services:
     control: ControlService
     audit: AuditChain
     http: OutboundHttp
+    retention: Retention
+    balance: LedgerBalance
     receivers: Receivers | None = None
 
     @property

@@ -4,7 +4,18 @@ What is acknowledged is on disk, and goes into every table exactly once; docs/co
 """
 
 from collector.admission import Admitted, Encoding, admit
+from collector.balance import BalanceReport, LedgerBalance, SignalBalance
 from collector.ledger import Ledger, LedgerEntry
 from collector.pipeline import Collector
 
-__all__ = ["Admitted", "Collector", "Encoding", "Ledger", "LedgerEntry", "admit"]
+__all__ = [
+    "Admitted",
+    "BalanceReport",
+    "Collector",
+    "Encoding",
+    "Ledger",
+    "LedgerBalance",
+    "LedgerEntry",
+    "SignalBalance",
+    "admit",
+]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
+from collector.settled import Line, note_outcome
 from collector.wal import LANE_BITS, UNKNOWN, Items, SegmentContent, lane_of
 from core import Clock
 from storage import Signal, StateDb
@@ -94,6 +95,8 @@ class Ledger:
                 connection.execute(insert(LEDGER_SEGMENTS).values(segment=segment, settled_at=self._clock.time_ns()))
                 for key, outcome in sorted(outcomes.items()):
                     _add(connection, key, outcome)
+                lines = (Line(key.signal, key.tenant, key.hour, one.stored) for key, one in outcomes.items())
+                note_outcome(connection, segment, self._clock.time_ns(), lines)
                 if segment % 1_000 == 0:
                     known, lane = LEDGER_SEGMENTS.c.segment, lane_of(segment) << LANE_BITS
                     connection.execute(
@@ -123,6 +126,11 @@ class Ledger:
             stored, quarantined, duplicates = settled.get(signal, (0, 0, 0))
             found[signal] = LedgerEntry(stored, quarantined, pending[signal], duplicates)
         return found
+
+    def by_outcome(self) -> dict[tuple[str, ...], float]:
+        """Counts by signal and outcome, of all tenants: for the service's own metrics."""
+        outcomes = ("received", "stored", "quarantined", "duplicates", "pending")
+        return {(name, one): float(getattr(entry, one)) for name, entry in self.totals().items() for one in outcomes}
 
     def by_hour(self, tenant: str, since: int) -> dict[LedgerKey, Outcome]:
         """What was settled, by hour and signal, from the hour `since` (seconds since the epoch) on."""

@@ -36,6 +36,11 @@ class CollectorMetrics:
             "opsintel_collector_insert_seconds", "Duration of an insert.", buckets=_SLOW, registry=registry
         )
 
+    def acknowledged(self) -> dict[str, int]:
+        """Items acknowledged by this process, by signal."""
+        samples = [one for metric in self.received.collect() for one in metric.samples if one.name.endswith("_total")]
+        return {one.labels["signal"]: int(one.value) for one in samples}
+
     def watch(
         self, log_bytes: Callable[[], float], segments: Callable[[], float], pending: Callable[[], float]
     ) -> None:

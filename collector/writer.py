@@ -197,7 +197,7 @@ class SegmentWriter:
 
     def _prove(self, job: _Job, signal: Signal, tenant: str) -> None:
         """Returns once the engine takes a request without items: then a refusal is the frame's fault, not its own."""
-        meta = SegmentMeta(tenant, job.segment, job.content.created_ns, "proof")
+        meta = SegmentMeta(tenant, job.segment, job.content.received_ns, "proof")
 
         def proof() -> None:
             try:
@@ -212,7 +212,7 @@ class SegmentWriter:
     ) -> StorageError | None:
         """One insert; None when it was taken, else why it was refused. Waits while the engine is away."""
         payload = b"".join([frame.payload for _, frame in frames])
-        meta = SegmentMeta(tenant, job.segment, job.content.created_ns, part)
+        meta = SegmentMeta(tenant, job.segment, job.content.received_ns, part)
         refusals = 0
 
         def attempt() -> StorageError | None:

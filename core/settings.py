@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")
+    retention_interval_s: int = Field(
+        3_600, ge=1, description="Seconds between two looks for data that is older than it is to be kept."
+    )
+    balance_interval_s: int = Field(
+        60, ge=1, description="Seconds between two comparisons of the ledger with the tables."
+    )
     alert_webhook_url: str = Field(
         "", description="Where notifications go; empty means they are recorded and not sent."
     )

@@ -18,8 +18,9 @@ class Signal(StrEnum):
 class SegmentMeta:
     """What the engine is told beside the bytes.
 
-    `segment` is the id of an immutable segment, `received_at_ns` its creation in nanoseconds since the Unix epoch: both
-    must be the same whenever the same bytes are inserted again. `part` tells apart what had to be inserted in pieces.
+    `segment` is the id of an immutable segment, `received_at_ns` when its first item came, in nanoseconds since the
+    Unix epoch: both must be the same whenever the same bytes are inserted again. `part` tells apart what had to be
+    inserted in pieces.
     """
 
     tenant: str

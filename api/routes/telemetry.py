@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -15,6 +15,9 @@ from metrics import api_latency, queue_depths, trace, webhook_failures
 
 router = APIRouter(prefix="/api/v1", tags=["telemetry"])
 Hours = Annotated[float, Query(gt=0, le=24 * 92, description="how far back, in hours")]
+
+LedgerHours = Annotated[int, Query(ge=1, le=24 * 31, description="how far back, in hours")]
+BALANCE_KNOWN_S = 3_600.0
 
 
 class Statement(BaseModel):
@@ -40,6 +43,43 @@ def ledger(request: Request) -> dict[str, Any]:
             }
             for signal, entry in totals.items()
         }
+    }
+
+
+@router.get("/ledger/hours", summary="The ledger hour by hour, and whether it balances")
+def ledger_hours(request: Request, hours: LedgerHours = 24) -> dict[str, Any]:
+    """What was settled, by hour of acceptance and signal; what is pending belongs to no hour yet.
+
+    `balance` compares what the ledger calls stored with the rows in the tables.
+    """
+    who, found = viewer(request), services(request)
+    now = found.clock.now()
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)
+    by_hour: dict[int, dict[str, Any]] = {}
+    for key, outcome in sorted(found.collector.ledger.by_hour(who.tenant, int(first.timestamp())).items()):
+        entry = {name: getattr(outcome, name) for name in ("stored", "quarantined", "duplicates")}
+        by_hour.setdefault(key.hour, {})[key.signal] = {**entry, "settled": outcome.total}
+    compared = found.balance.of(who.tenant, now, BALANCE_KNOWN_S)
+    return {
+        "hours": [
+            {"hour": jsonable(datetime.fromtimestamp(hour, UTC)), "signals": signals}
+            for hour, signals in sorted(by_hour.items())
+        ],
+        "pending": {name: entry.pending for name, entry in found.collector.ledger.totals(who.tenant).items()},
+        "balance": {
+            "checked_at": jsonable(compared[0]) if compared else None,
+            "balanced": all(one.items == 0 for one in compared[1]) if compared else None,
+            "signals": [
+                {
+                    "signal": one.signal,
+                    "missing": one.missing,
+                    "extra": one.extra,
+                    "segments": list(one.segments),
+                    "first_hour": jsonable(one.first_hour),
+                }
+                for one in (compared[1] if compared else [])
+            ],
+        },
     }
 
 

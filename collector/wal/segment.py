@@ -78,6 +78,11 @@ class SegmentContent:
     end: int
     torn_bytes: int
 
+    @property
+    def received_ns(self) -> int:
+        """When the first frame came, which may be long after the segment was created; nanoseconds since the epoch."""
+        return self.frames[0].received_at_ns if self.frames else self.created_ns
+
 
 def file_name(segment: int, state: State = State.SEALED, length: int | None = None) -> str:
     """`00000042.v1.seg`: sorts by id, names the format and the state; `00000042-512.v1.seg` where 512 bytes count."""

@@ -22,6 +22,7 @@ from storage.migrations.common import (
     TELEMETRY,
     ZSTD,
     partition,
+    partition_by_month,
 )
 from storage.migrations.operations import CreateRawTable, CreateTable, CreateView, Migration
 
@@ -120,7 +121,7 @@ MIGRATION = Migration(
             },
             "MergeTree",
             order_by="(TenantId, TraceId, Start)",
-            partition_by="toYYYYMM(Start)",
+            partition_by=partition_by_month("Start"),
             settings=TELEMETRY,
         ),
         CreateView(

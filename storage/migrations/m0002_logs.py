@@ -16,6 +16,8 @@ from storage.migrations.common import (
     TELEMETRY,
     ZSTD,
     partition,
+    partition_by_month,
+    partition_by_year,
 )
 from storage.migrations.operations import CreateRawTable, CreateTable, CreateView, Migration
 
@@ -152,7 +154,7 @@ MIGRATION = Migration(
             EVENT_COLUMNS,
             "ReplacingMergeTree",
             order_by="(TenantId, Stream, CaseId, Timestamp, Seq, EventId)",
-            partition_by="toYear(Timestamp)",
+            partition_by=partition_by_year("Timestamp"),
             indexes=(
                 "idx_time Timestamp TYPE minmax GRANULARITY 1",
                 "idx_received ReceivedAt TYPE minmax GRANULARITY 1",
@@ -165,6 +167,7 @@ MIGRATION = Migration(
             INDEX_COLUMNS,
             "AggregatingMergeTree",
             order_by="(TenantId, Stream, CaseId, TraceId)",
+            partition_by=partition_by_month("First"),
             settings=TELEMETRY,
         ),
         CreateView("process_events_mv", "process_events", EVENTS),

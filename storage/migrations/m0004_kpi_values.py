@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.migrations.common import DEDUPLICATION, ZSTD
+from storage.migrations.common import DEDUPLICATION, ZSTD, partition_by_year
 from storage.migrations.operations import CreateTable, Migration
 
 MIGRATION = Migration(
@@ -32,7 +32,7 @@ MIGRATION = Migration(
             },
             "ReplacingMergeTree(ComputedAt)",
             order_by="(TenantId, KpiId, Version, Basis, Dimension, DimensionValue, Grain, BucketStart)",
-            partition_by="toYear(BucketStart)",
+            partition_by=partition_by_year("BucketStart"),
             settings=DEDUPLICATION,
         ),
     ),

@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -85,10 +87,22 @@ def open_state(settings: Settings) -> StateDb:
     return StateDb(engine)
 
 
-def migrate_state(state: StateDb) -> None:
-    """Brings the state database to the newest revision; repeating it changes nothing."""
+def state_revisions(state: StateDb) -> tuple[str, str]:
+    """The revision that the database is at ("" when it is empty), and this release's newest. Changes nothing."""
+    head = ScriptDirectory.from_config(_config()).get_current_head() or ""
+    with state.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or "", head
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(resources.files("storage").joinpath("state")))
+    return config
+
+
+def migrate_state(state: StateDb) -> None:
+    """Brings the state database to the newest revision; repeating it changes nothing."""
+    config = _config()
     with state.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

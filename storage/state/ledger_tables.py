@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, String, Table, Text
 
 from storage.state.metadata import METADATA
 
@@ -23,3 +23,16 @@ LEDGER_SEGMENTS = Table(
     Column("segment", BigInteger, primary_key=True, autoincrement=False),
     Column("settled_at", BigInteger, nullable=False),  # nanoseconds since the epoch
 )
+
+LEDGER_OUTCOMES = Table(
+    "ledger_outcomes",
+    METADATA,
+    Column("segment", BigInteger, primary_key=True, autoincrement=False),
+    Column("settled_at", BigInteger, nullable=False),  # nanoseconds since the epoch
+    Column("stored", Text, nullable=False),  # JSON: [[signal, tenant, hour, items], …]
+    Column("checked_at", BigInteger, nullable=True),  # nanoseconds since the epoch; null: not yet
+    Column("balanced", Boolean, nullable=False),
+    Column("difference", Text, nullable=False),  # JSON: [[signal, tenant, hour, items, rows], …]
+    Index(None, "balanced", "settled_at"),
+)
+"""What a segment's outcome was, for as long as it is compared with the tables (collector/balance.py)."""

@@ -1,5 +1,12 @@
 """Every room's tables, so that the metadata is whole wherever it is looked at."""
 
-from storage.state import alert_tables, control_tables, key_tables, ledger_tables, resent_tables
+from storage.state import (
+    alert_tables,
+    control_tables,
+    key_tables,
+    ledger_tables,
+    resent_tables,
+    retention_tables,
+)
 
-__all__ = ["alert_tables", "control_tables", "key_tables", "ledger_tables", "resent_tables"]
+__all__ = ["alert_tables", "control_tables", "key_tables", "ledger_tables", "resent_tables", "retention_tables"]

@@ -38,7 +38,8 @@ def test_a_missing_file() -> None:
 
 
 def test_the_built_in_rules() -> None:
-    failing, backing_up = load_rules()
+    failing, backing_up, ledger = load_rules()
+    assert (ledger.id, ledger.kind, ledger.severity, ledger.for_s) == ("ledger-imbalance", "ledger", "critical", 0)
     assert (failing.kind, backing_up.kind) == ("kpi", "queue_depth")
     reading = Reading({"edge": "a->b"}, 0.123, NOW, 1_200, values={"numerator": 148.0, "denominator": 1200.0})
     assert failing.texts("default", reading)["summary"] == (
