@@ -15,9 +15,20 @@ from prometheus_client import CollectorRegistry
 from collector.admission import Admitted
 from collector.engine import ClickHouseEngine, Engine
 from collector.ledger import Ledger
+from collector.limits import make_limits
 from collector.quarantine import Quarantine
-from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp, otlp_doors
+from collector.receivers import (
+    Authenticate,
+    ConnectionLimits,
+    GrpcLimits,
+    GrpcServer,
+    HttpServer,
+    Origins,
+    OtlpHttp,
+    otlp_doors,
+)
 from collector.self_metrics import CollectorMetrics
+from collector.tls import open_tls
 from collector.wal import Files, Frame, LogEvents, Position, SegmentLog
 from collector.wal.replay import Found
 from collector.writer import SegmentWriter
@@ -34,7 +45,8 @@ DRAIN_S, RECEIVERS_S = 8.0, 3
 class Collector:
     """Opens the log (repairing it) when made; `start` opens the doors, `stop` closes them and drains.
 
-    Raises ConfigurationError when a port or the log cannot be used.
+    `share`: this process' part of the configured rates, where several receive. Raises ConfigurationError when a port,
+    a TLS file or the log cannot be used.
     """
 
     def __init__(
@@ -47,6 +59,7 @@ class Collector:
         *,
         engine: Engine | None = None,
         files: Files | None = None,
+        share: float = 1.0,
     ) -> None:
         self._settings, self._clock = settings, clock
         self.metrics = CollectorMetrics(registry)
@@ -65,6 +78,7 @@ class Collector:
             events=LogEvents(self._durable, self._found, self.metrics.fsync.observe, self.metrics.log_failures.inc),
         )
         self.metrics.watch(lambda: self.log.bytes_on_disk, lambda: self.log.sealed_count, lambda: self.ledger.pending())
+        self.limits = make_limits(settings, clock, state, registry, lambda: self.log.bytes_on_disk, share=share)
         self._writer = store and SegmentWriter(
             self.log,
             self.ledger,
@@ -84,13 +98,36 @@ class Collector:
     def start(self, authenticate: Authenticate | None) -> None:
         """Starts the writer, and the receivers too unless `authenticate` is None. Raises ConfigurationError."""
         if authenticate is not None:
-            settings, limit = self._settings, self._settings.otlp_max_request_bytes
+            settings, limits = self._settings, self.limits
             app = self.http_application(authenticate)
             host = settings.otlp_bind_host
-            self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S)
-            self._grpc = GrpcServer(
-                self._append_admitted, authenticate, self.metrics, host, settings.otlp_grpc_port, max_bytes=limit
+            tls = open_tls(settings, self._clock, ask_clients=True)
+            self._http = HttpServer(
+                app,
+                host,
+                settings.otlp_http_port,
+                grace_s=RECEIVERS_S,
+                limits=self.connection_limits(),
+                keep_alive_s=settings.otlp_keep_alive_s,
+                tls=tls,
             )
+            self._grpc = GrpcServer(
+                self._append_admitted,
+                authenticate,
+                self.metrics,
+                host,
+                settings.otlp_grpc_port,
+                gate=limits.grpc,
+                limits=GrpcLimits(
+                    calls=settings.otlp_grpc_max_calls,
+                    connections=settings.otlp_max_connections,
+                    handshake_s=settings.otlp_header_timeout_s,
+                    message_s=settings.otlp_body_timeout_s,
+                ),
+                clock=self._clock,
+                tls=tls,
+            )
+            limits.book.start()
         if self._writer:
             self._writer.start()
         if self._http and self._grpc:
@@ -104,6 +141,7 @@ class Collector:
             self._grpc.stop(RECEIVERS_S)
         if self._http:
             self._http.stop()
+        self.limits.book.stop()
         self._pool.shutdown(wait=True)
         self.log.close()
         drained = self._writer.stop(deadline_s) if self._writer else True
@@ -125,7 +163,23 @@ class Collector:
     def http_application(self, authenticate: Authenticate) -> OtlpHttp:
         """OTLP/HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
-        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit, otlp_doors(limit))
+        return OtlpHttp(
+            self._ingest,
+            authenticate,
+            self._pool,
+            self.metrics,
+            otlp_doors(limit),
+            gate=self.limits.http,
+            pace=self.limits.pace,
+            origins=Origins(self._settings.cors_origins),
+        )
+
+    def connection_limits(self) -> ConnectionLimits:
+        """For a server of this process; each has connections of its own."""
+        settings, limits = self._settings, self.limits
+        return ConnectionLimits(
+            limits.peers(), limits.counts, settings.otlp_header_timeout_s, settings.otlp_max_header_bytes
+        )
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""

@@ -9,12 +9,14 @@ from collector.limits.pace import Pace
 from collector.limits.peers import Peers
 from collector.limits.pressure import Blocked, Pressure, free_bytes_of
 from collector.limits.rates import Charge, Overrun, RateLimits
+from collector.limits.setup import IngestLimits, make_limits
 
 __all__ = [
     "Blocked",
     "Charge",
     "FairBudget",
     "Gate",
+    "IngestLimits",
     "LimitBook",
     "LimitCounts",
     "LimitStore",
@@ -30,4 +32,5 @@ __all__ = [
     "Visit",
     "check_rates",
     "free_bytes_of",
+    "make_limits",
 ]

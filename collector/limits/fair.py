@@ -168,10 +168,8 @@ class FairBudget:
 
     def _queued(self) -> bool:
         """Whether somebody waits for room in the common half, and is not kept back by his own share."""
-        return any(
-            one.waiting and self._needs_common(one, one.waiting[0].amount) and self._within_share(one, one.waiting[0].amount)
-            for one in self._known.values()
-        )  # fmt: skip
+        waiting = ((one, one.waiting[0].amount) for one in self._known.values() if one.waiting)
+        return any(self._needs_common(one, amount) and self._within_share(one, amount) for one, amount in waiting)
 
     def _common_share(self, mine: _Tenant) -> float:
         since = self._clock.monotonic() - ACTIVE_S

@@ -5,7 +5,7 @@
     received   the body is here: what was held too much goes back
     work       memory for what is decompressed and decoded, until it is on disk; may wait a moment
     decoded    the real cost: rates are charged the difference
-    close      everything held goes back; `refund` first when the request was refused after all
+    close      everything held goes back, and the charge too when the request was refused after all
 
 Nothing that has passed is dropped. What is refused gets 429 / RESOURCE_EXHAUSTED when the tenant itself is the cause,
 503 / UNAVAILABLE when it is not, with the time after which it may succeed. Two pools of memory, so that a body that
@@ -24,7 +24,7 @@ from collector.limits.counts import LimitCounts
 from collector.limits.fair import FairBudget, Ticket
 from collector.limits.pressure import Blocked
 from collector.limits.rates import Charge, Overrun, RateLimits
-from core import Principal, RateLimited, Retryable, Unavailable
+from core import OpsintelError, Principal, RateLimited, Retryable, Unavailable
 
 WAIT_S = 2.0
 """How long a request waits for memory before it is refused."""
@@ -92,7 +92,10 @@ class Gate:
 
 
 class Visit:
-    """One request inside. A context manager; leaving with a Retryable error gives the rates back what was charged."""
+    """One request inside. A context manager.
+
+    Leaving it because the caller went away, or with an error after which he comes again, gives back what was charged.
+    """
 
     def __init__(self, gate: Gate, tenant: str, slot: Ticket, charge: Charge, announced: int | None) -> None:
         self._gate, self.tenant, self._charge = gate, tenant, charge
@@ -106,7 +109,7 @@ class Visit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Retryable):
+        if isinstance(error, Retryable) or (error is not None and not isinstance(error, OpsintelError)):
             self._charge.refund()
         self.close()
 

@@ -23,7 +23,7 @@ ITEM = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """Why not: whose rate (`tenant` or `key`) of what (`bytes` or `items`), and in how many seconds it will be there."""
+    """Why not: whose rate (`tenant` or `key`), of what (`bytes` or `items`), and the seconds until it is there."""
 
     whose: str
     what: str

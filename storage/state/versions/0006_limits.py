@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.DateTime(timezone=True)
-KEY_COLUMNS = {
+KEY_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
     "replaces": sa.String(16),
     "last_used_at": INSTANT,
     "signals": sa.String(100),
