@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from alerts import AlertService, open_alerts
+from api.key_usage import KeyUsage
 from api.keys import ApiKeys, Authenticator
 from api.lock import data_directory
 from api.query_guard import QueryGuard
@@ -61,10 +62,14 @@ def opened_stores(settings: Settings) -> Iterator[Stores]:
         yield Stores(settings, ch, state)
 
 
-def make_authenticator(settings: Settings, state: StateDb, clock: Clock) -> Authenticator:
+def make_authenticator(
+    settings: Settings, state: StateDb, clock: Clock, usage: KeyUsage | None = None
+) -> Authenticator:
     """Raises ConfigurationError where strangers could reach a service that asks for no credentials."""
     keys = ApiKeys(state, clock)
-    authenticator = Authenticator(keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token)
+    authenticator = Authenticator(
+        keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token, usage=usage
+    )
     if not settings.loopback_only and not authenticator.credentials_exist:
         raise ConfigurationError(
             f"bound to {settings.http_host} without any credentials, the service would be open to the network",
@@ -78,7 +83,8 @@ def build(stores: Stores, clock: Clock) -> Services:
     settings, ch, state = stores.settings, stores.ch, stores.state
     own = OwnMetrics(clock, version=VERSION, engine_version=ch.version)
     tracing = open_self_tracing(settings, version=VERSION)
-    authenticator = make_authenticator(settings, state, clock)
+    usage = KeyUsage(state, clock)
+    authenticator = make_authenticator(settings, state, clock, usage)
     catalogue = load_catalogue()
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
@@ -89,6 +95,8 @@ def build(stores: Stores, clock: Clock) -> Services:
         ch=ch,
         state=state,
         authenticator=authenticator,
+        keys=ApiKeys(state, clock),
+        key_usage=usage,
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
@@ -109,6 +117,8 @@ def running(services: Services) -> Iterator[Services]:
         stack.callback(services.http.close)
         if services.tracing:
             stack.callback(services.tracing.stop)
+        stack.callback(services.key_usage.stop)
+        services.key_usage.start()
         stack.callback(_quietly, services.collector.stop)
         services.collector.start(services.authenticator.headers)
         if services.settings.jobs_enabled:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alerts import AlertService
-from api.keys import Authenticator
+from api.key_usage import KeyUsage
+from api.keys import ApiKeys, Authenticator
 from api.query_guard import QueryGuard
 from collector import Collector
 from control import AuditChain, ControlService, OutboundHttp
@@ -26,6 +27,8 @@ class Services:
     ch: ClickHouse
     state: StateDb
     authenticator: Authenticator
+    keys: ApiKeys
+    key_usage: KeyUsage
     guard: QueryGuard
     own: OwnMetrics
     tracing: SelfTracing | None

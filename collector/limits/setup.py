@@ -70,11 +70,18 @@ def make_limits(
                  lambda: pools.reading.waiting + pools.working.waiting)  # fmt: skip
     counts.watch("requests_in_work", "Requests in work.",
                  lambda: http.pools.requests.in_use + grpc.pools.requests.in_use)  # fmt: skip
+    servers = list[Peers]()
+
+    def peers() -> Peers:
+        servers.append(Peers(settings.otlp_max_connections, settings.otlp_max_connections_per_address))
+        return servers[-1]
+
+    counts.watch("http_connections", "Connections over HTTP.", lambda: sum(len(one) for one in servers))
     return IngestLimits(
         http,
         grpc,
         Pace(least_bytes_per_s=settings.otlp_body_min_bytes_per_s, longest_s=settings.otlp_body_timeout_s),
-        lambda: Peers(settings.otlp_max_connections, settings.otlp_max_connections_per_address),
+        peers,
         counts,
         book,
         pressure,
