@@ -74,7 +74,8 @@ class FairBudget:
         ticket = Ticket(tenant, amount)
         with self._lock:
             mine = self._enter(tenant, amount)
-            if mine.waiting or not self._fits(mine, amount) or (self._needs_common(mine, amount) and self._queued()):
+            queues = mine.waiting or not self._fits(mine, amount)
+            if amount and (queues or (self._needs_common(mine, amount) and self._queued())):
                 ticket.future = Future()
                 mine.waiting.append(ticket)
             else:
@@ -86,7 +87,7 @@ class FairBudget:
         ticket = Ticket(tenant, amount)
         with self._lock:
             mine = self._enter(tenant, amount)
-            if mine.waiting or not self._fits(mine, amount):
+            if amount and (mine.waiting or not self._fits(mine, amount)):
                 self._forget_idle()
                 return None
             self._give(mine, ticket)

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
-from core import Settings
-from storage import StateDb
 from tests.unit.collector.support import trace_request
-from tests.unit.collector_limits.rig import Rig, eventually, head, read_all
+from tests.unit.collector_limits.conftest import Make
+from tests.unit.collector_limits.rig import eventually, head, read_all
 
-Make = Callable[..., Rig]
 BODY = trace_request(2).SerializeToString()
-
-
-@pytest.fixture
-def make(settings: Settings, state: StateDb) -> Iterator[Make]:
-    with ExitStack() as stack:
-
-        def made(**changed: Any) -> Rig:
-            rig = Rig(settings, state, **changed)
-            stack.callback(rig.close)
-            return rig
-
-        yield made
 
 
 @pytest.mark.parametrize(
