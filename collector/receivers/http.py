@@ -16,7 +16,7 @@ from typing import Any
 from collector.admission import Admitted
 from collector.limits import Gate, Pace
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
-from collector.receivers.body import Body, Disconnected, Message, Receive
+from collector.receivers.body import Body, Disconnected, Message, Receive, TooSlow
 from collector.receivers.doors import Answer, Door, Headers, refuse_as_otlp
 from collector.receivers.guarded import CERTIFICATE_SCOPE
 from collector.receivers.origins import Origins
@@ -102,7 +102,11 @@ class OtlpHttp:
             raise TooLarge(f"the body has {announced} bytes, {self._max_bytes} are allowed")
         with self._gate.enter(principal, None if "transfer-encoding" in headers else announced) as visit:
             await visit.room()
-            raw = await body.read(self._max_bytes)
+            try:
+                raw = await body.read(self._max_bytes)
+            except TooSlow:
+                self._gate.counts.refused("slow_body", principal.tenant)
+                raise
             size = len(raw)
             visit.received(size)
             await visit.work(self._max_bytes if costly else size)

@@ -81,6 +81,7 @@ def test_a_slow_body_is_not_waited_for(make: Make) -> None:
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: " in answer
         assert b"10 bytes of the body came" in answer
+        assert rig.refused("slow_body", "shop") == 1
     eventually(lambda: rig.gauge("reading_bytes") == 0 == rig.gauge("requests_in_work"))
 
 
