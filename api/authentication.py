@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from api.key_usage import KeyUsage
 from api.keys import ApiKeys, Authenticator
 from core import Clock, ConfigurationError, Settings
 from storage import StateDb
 
 
-def make_authenticator(settings: Settings, state: StateDb, clock: Clock) -> Authenticator:
+def make_authenticator(
+    settings: Settings, state: StateDb, clock: Clock, usage: KeyUsage | None = None
+) -> Authenticator:
     """Raises ConfigurationError where strangers could reach a service that asks for no credentials."""
     keys = ApiKeys(state, clock)
-    authenticator = Authenticator(keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token)
+    authenticator = Authenticator(
+        keys, clock, loopback_only=settings.loopback_only, admin_token=settings.admin_token, usage=usage
+    )
     if not settings.loopback_only and not authenticator.credentials_exist:
         raise ConfigurationError(
             f"bound to {settings.http_host} without any credentials, the service would be open to the network",

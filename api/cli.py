@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api import cli_bench, cli_data, cli_doctor, cli_ops, cli_retention
+from api import cli_access, cli_bench, cli_data, cli_doctor, cli_ops, cli_retention
 from api.version import VERSION
 from core import OpsintelError, SystemClock, configure_logging, load_settings
 
@@ -24,6 +24,7 @@ cli_ops.register(app)
 cli_bench.register(app)
 cli_retention.register(app)
 cli_doctor.register(app)
+cli_access.register(app)
 
 
 @app.callback()

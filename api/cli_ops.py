@@ -1,4 +1,4 @@
-"""The operator's commands: migrations, keys, KPIs, alerts, control, audit."""
+"""The operator's commands: migrations, KPIs, alerts, control, audit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from rich.table import Table
 
 from api.cli_data import Token, ask, call
 from api.composition import opened_state, opened_stores
-from api.keys import ApiKeys
 from control import AuditChain
-from core import DEFAULT_TENANT, Role, SystemClock, load_settings
+from core import SystemClock, load_settings
 from storage import migration_status, open_clickhouse, pending_sql
 
 HERE = "http://127.0.0.1:8080"
@@ -25,8 +24,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(migrate)
     for name, text, commands in (
-        ("token", "Make, list and revoke API keys.",
-         {"create": token_create, "list": token_list, "revoke": token_revoke}),
         ("audit", "The chain of who did what.", {"verify": audit_verify}),
         ("kpi", "Business numbers.", {"list": kpi_list}),
         ("alerts", "What is pending or firing.", {"list": alerts_list}),
@@ -39,7 +36,7 @@ def register(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
 
 
-def _show(title: str, columns: list[str], rows: list[list[object]]) -> None:
+def show(title: str, columns: list[str], rows: list[list[object]]) -> None:
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
@@ -68,48 +65,9 @@ def migrate(
                 [f"{one.number:04d}", one.name, "applied" if one.applied else "pending", one.why]
                 for one in migration_status(ch)
             ]
-            _show("migrations", ["number", "name", "state", "why"], rows)
+            show("migrations", ["number", "name", "state", "why"], rows)
         finally:
             ch.close()
-
-
-def token_create(
-    name: Annotated[str, typer.Option(help="Who will hold it.")],
-    role: Annotated[list[Role], typer.Option(help="What it may do; repeatable.")],
-    tenant: Annotated[str, typer.Option(help="Whose data it reaches.")] = DEFAULT_TENANT,
-    days: Annotated[int | None, typer.Option(help="Days until it expires; never, if not given.")] = None,
-) -> None:
-    """Make a key and print it, this once."""
-    with opened_state(load_settings()) as state:
-        token, key = ApiKeys(state, SystemClock()).create(name, role, tenant, days)
-    typer.echo(token)
-    until = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "without an end"
-    typer.echo(f"{name}: {', '.join(sorted(key.roles))} of {tenant}, {until}; it is not shown again", err=True)
-
-
-def token_list() -> None:
-    """List the keys, not their secrets."""
-    with opened_state(load_settings()) as state:
-        clock = SystemClock()
-        keys = ApiKeys(state, clock).list()
-    rows: list[list[object]] = [
-        [
-            key.prefix,
-            key.name,
-            key.tenant,
-            ", ".join(sorted(key.roles)),
-            "in force" if key.valid(clock.now()) else ("revoked" if key.revoked_at else "expired"),
-        ]
-        for key in keys
-    ]
-    _show("keys", ["prefix", "name", "tenant", "roles", "state"], rows)
-
-
-def token_revoke(prefix: Annotated[str, typer.Argument(help="The eight characters after `ops_`.")]) -> None:
-    """End a key; a running service stops taking it within five seconds."""
-    with opened_state(load_settings()) as state:
-        ApiKeys(state, SystemClock()).revoke(prefix)
-    typer.echo(f"{prefix} is revoked")
 
 
 def audit_verify() -> None:
@@ -135,7 +93,7 @@ def kpi_list(url: Running = HERE, token: Token = "") -> None:
              one["sample_size"], one["excluded"], one["open_cases"], one["data_through"][:19]]
         )  # fmt: skip
     columns = ["kpi", "basis", "of", "value", "unit", "bucket", "n", "excluded", "open", "data through"]
-    _show("KPIs", columns, rows)
+    show("KPIs", columns, rows)
 
 
 def alerts_list(url: Running = HERE, token: Token = "") -> None:
@@ -144,7 +102,7 @@ def alerts_list(url: Running = HERE, token: Token = "") -> None:
         [one["state"], one["severity"], one["name"], one["annotations"].get("summary", ""), one["since"]]
         for one in ask(url, token, "/api/v1/alerts")["alerts"]
     ]
-    _show("alerts", ["state", "severity", "rule", "what", "since"], rows)
+    show("alerts", ["state", "severity", "rule", "what", "since"], rows)
 
 
 def control_targets(url: Running = HERE, token: Token = "") -> None:
@@ -152,7 +110,7 @@ def control_targets(url: Running = HERE, token: Token = "") -> None:
     rows: list[list[object]] = [
         [one["id"], one["kind"], one["name"]] for one in ask(url, token, "/api/v1/control/targets")["targets"]
     ]
-    _show("targets", ["id", "kind", "name"], rows)
+    show("targets", ["id", "kind", "name"], rows)
 
 
 def _command(action: str, target: str, reason: str, url: str, token: str) -> None:

@@ -12,9 +12,15 @@ from storage import ClickHouse, StateDb
 
 
 def open_collector(
-    settings: Settings, clock: Clock, ch: ClickHouse | None, state: StateDb, registry: CollectorRegistry
+    settings: Settings,
+    clock: Clock,
+    ch: ClickHouse | None,
+    state: StateDb,
+    registry: CollectorRegistry,
+    *,
+    share: float = 1.0,
 ) -> Collector:
-    """Raises ConfigurationError, Conflict."""
+    """`share`: this process' part of the configured rates. Raises ConfigurationError, Conflict."""
     return Collector(
         settings,
         clock,
@@ -23,4 +29,5 @@ def open_collector(
         registry,
         event_rules=CatalogueRules(load_event_catalogue()),
         queue_metrics=load_queue_metrics(settings.queue_metrics_file),
+        share=share,
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
 from api.collecting import open_collector
+from api.key_usage import KeyUsage
+from api.keys import ApiKeys
 from api.lock import data_directory
 from api.query_guard import QueryGuard
 from api.schedule import JobSchedule
@@ -71,7 +73,8 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     settings, ch, state = stores.settings, stores.ch, stores.state
     own = OwnMetrics(clock, version=VERSION, engine_version=ch.version)
     tracing = open_self_tracing(settings, version=VERSION)
-    authenticator = make_authenticator(settings, state, clock)
+    usage = KeyUsage(state, clock)
+    authenticator = make_authenticator(settings, state, clock, usage)
     catalogue = load_catalogue()
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
@@ -90,6 +93,8 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         ch=ch,
         state=state,
         authenticator=authenticator,
+        keys=ApiKeys(state, clock),
+        key_usage=usage,
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
@@ -113,6 +118,8 @@ def running(services: Services, *, receive: bool = True) -> Iterator[Services]:
         stack.callback(services.http.close)
         if services.tracing:
             stack.callback(services.tracing.stop)
+        stack.callback(services.key_usage.stop)
+        services.key_usage.start()
         stack.callback(_quietly, services.collector.stop)
         if services.receivers:
             stack.callback(_quietly, services.receivers.stop)

@@ -45,7 +45,9 @@ def run_demo(settings: Settings, *, days: int, seed: int, live: bool, fresh: boo
         command += [] if live else ["--no-live"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPSINTEL_")}
         children.append(subprocess.Popen(command, env=environment | {"DEMO_ENGINE_SECRET": secret}))
-        print(f"\n  opsintel is at http://{settings.http_host}:{api_port}/  (stop with Ctrl-C)\n", flush=True)
+        print(
+            f"\n  opsintel is at {settings.scheme}://{settings.http_host}:{api_port}/  (stop with Ctrl-C)\n", flush=True
+        )
 
     def stop_client() -> None:
         while children:

@@ -8,14 +8,12 @@ another site's page; both keep a stranger's web page in the user's browser from 
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
-
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.keys import COOKIE, Authenticator
+from api.local_names import refuse_other_hosts
 from api.problems import answer
 from core import Forbidden, OpsintelError, Principal, Unauthenticated
 
@@ -56,12 +54,7 @@ class AccessGuard:
 
     def _principal(self, headers: dict[str, str]) -> Principal:
         if self._authenticator.open:
-            name = _host_name(headers.get("host", ""))
-            if not _is_local(name):
-                raise Forbidden(
-                    f"an open service answers to this machine's own name only, not to {name!r}",
-                    hint="call it at 127.0.0.1 or localhost",
-                )
+            refuse_other_hosts(headers.get("host", ""))
             return self._authenticator.headers(headers)
         if "authorization" not in headers:
             key = cookie_parser(headers.get("cookie", "")).get(COOKIE)
@@ -79,18 +72,3 @@ def _refuse_other_sites(scope: Scope, headers: dict[str, str]) -> None:
         raise Forbidden(f"a page of {origin[:200]} may not act on this service")
     if headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("a page of another site may not act on this service")
-
-
-def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_local(name: str) -> bool:
-    """Whether the name can only mean this machine."""
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -19,6 +19,7 @@ from prometheus_client.exposition import generate_latest
 
 from api.authentication import make_authenticator
 from api.collecting import open_collector
+from api.key_usage import KeyUsage
 from core import OpsintelError, Settings, SystemClock, configure_logging, get_logger, load_settings
 from storage import open_state
 
@@ -55,9 +56,11 @@ def _run(settings: Settings, share: float, stop: threading.Event) -> None:
     clock, registry = SystemClock(), CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     state = open_state(settings)
-    collector = open_collector(settings, clock, None, state, registry)
+    usage = KeyUsage(state, clock)
+    collector = open_collector(settings, clock, None, state, registry, share=share)
     try:
-        collector.start(make_authenticator(settings, state, clock).headers, shared_ports=True)
+        usage.start()
+        collector.start(make_authenticator(settings, state, clock, usage).headers, shared_ports=True)
         lane = collector.log.lane
         print(orjson.dumps({"lane": lane}).decode(), flush=True)
         threading.Thread(target=_until_closed, args=(stop,), name="stdin", daemon=True).start()
@@ -69,6 +72,7 @@ def _run(settings: Settings, share: float, stop: threading.Event) -> None:
         file.unlink(missing_ok=True)
     finally:
         collector.stop()
+        usage.stop()
         state.close()
 
 

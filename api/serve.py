@@ -21,13 +21,15 @@ from api.authentication import make_authenticator
 from api.composition import build, opened_state, opened_stores, running
 from api.services import Services
 from api.supervisor import Receivers
+from collector.receivers import GuardedServer, guarded
+from collector.tls import open_tls
 from core import Clock, ConfigurationError, Settings, get_logger
 
 log = get_logger("api")
 GRACE_S = 3
 
 
-class _Server(uvicorn.Server):
+class _Server(GuardedServer):
     """uvicorn without signal handlers of its own."""
 
     @contextlib.contextmanager
@@ -109,11 +111,14 @@ def _leave(number: int, frame: object) -> None:
 
 
 async def _until_stopped(services: Services, listener: socket.socket, ready: Callable[[], None]) -> None:
+    settings = services.settings
+    tls = open_tls(settings, services.clock, ask_clients=False)
     config = uvicorn.Config(
         create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="off",
-        server_header=False,
+        server_header=False, http=guarded(services.collector.connection_limits()),
+        ssl_context_factory=(lambda *_: tls.ssl_context()) if tls else None,
     )  # fmt: skip
-    server = _Server(config)
+    server = _Server(config, settings.otlp_header_timeout_s)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
@@ -126,15 +131,22 @@ def _announce(services: Services, port: int) -> None:
     settings = services.settings
     log.info(
         "serving",
-        dashboards=f"http://{settings.http_host}:{port}/",
+        dashboards=f"{settings.scheme}://{settings.http_host}:{port}/",
         otlp_grpc=f"{settings.otlp_bind_host}:{services.otlp_grpc_port}",
-        otlp_http=f"http://{settings.otlp_bind_host}:{services.otlp_http_port}",
+        otlp_http=f"{settings.scheme}://{settings.otlp_bind_host}:{services.otlp_http_port}",
         data=str(settings.data_dir.absolute()),
     )
-    if services.authenticator.open:
-        print(
-            "NOTE: no API key exists; the service is open to everybody on this machine. "
-            "Make a key with `opsintel token create`.",
-            file=sys.stderr,
-            flush=True,
+    if not settings.loopback_only and not settings.tls_cert_file:
+        _note(
+            "WARNING: the service is reachable from the network without TLS; keys and data can be read on the way. "
+            "Set OPSINTEL_TLS_CERT_FILE and OPSINTEL_TLS_KEY_FILE, or put a proxy with TLS in front."
         )
+    if services.authenticator.open:
+        _note(
+            "NOTE: no API key exists; the service is open to everybody on this machine. "
+            "Make a key with `opsintel token create`."
+        )
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from alerts import AlertService
-from api.keys import Authenticator
+from api.key_usage import KeyUsage
+from api.keys import ApiKeys, Authenticator
 from api.own_metrics import AllProcesses
 from api.query_guard import QueryGuard
 from api.receiver import metrics_folder
@@ -32,6 +33,8 @@ class Services:
     ch: ClickHouse
     state: StateDb
     authenticator: Authenticator
+    keys: ApiKeys
+    key_usage: KeyUsage
     guard: QueryGuard
     own: OwnMetrics
     tracing: SelfTracing | None

@@ -8,6 +8,8 @@ https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -85,8 +87,13 @@ METHOD_NOT_ALLOWED = Refusal(Code.UNIMPLEMENTED, 405, "telemetry is sent with PO
 CRASHED = Refusal(Code.INTERNAL, 500, "the collector failed; the request was not acknowledged")
 
 
-def refusal_of(error: OpsintelError) -> Refusal:
-    """The answer that tells this error."""
+def refusal_of(error: OpsintelError, chance: Callable[[], float] = random.random) -> Refusal:
+    """The answer that tells this error. `chance`: from 0 to 1, spreads out when callers come again."""
     code, status = next((code, status) for kind, code, status in _CODES if isinstance(error, kind))
-    retry = error.retry_after_s if isinstance(error, Retryable) else None
+    retry = spread(error.retry_after_s, chance()) if isinstance(error, Retryable) else None
     return Refusal(code, status, str(error) or type(error).__name__, retry)
+
+
+def spread(seconds: float, chance: float) -> float:
+    """Never sooner, and up to half as long again, or a second: callers refused together do not come back together."""
+    return seconds + chance * max(1.0, seconds / 2)

@@ -19,11 +19,21 @@ from collector.doors import http_doors
 from collector.engine import ClickHouseEngine, Engine
 from collector.keeper import SegmentKeeper
 from collector.ledger import Ledger
+from collector.limits import make_limits
 from collector.quarantine import Quarantine
-from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.receivers import (
+    Authenticate,
+    ConnectionLimits,
+    GrpcLimits,
+    GrpcServer,
+    HttpServer,
+    Origins,
+    OtlpHttp,
+)
 from collector.remote_write import QueueMetrics
 from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
+from collector.tls import open_tls
 from collector.wal import (
     Backlog,
     Files,
@@ -51,7 +61,8 @@ OWNERS_LANE = 0
 class Collector:
     """Opens its lane of the log (repairing it) when made; `start` opens the doors, `stop` closes them and drains.
 
-    Raises ConfigurationError when a port or the log cannot be used, Conflict when another process has the lane.
+    `share`: this process' part of the configured rates, where several receive. Raises ConfigurationError when a port,
+    a TLS file or the log cannot be used, Conflict when another process has the lane.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class Collector:
         files: Files | None = None,
         event_rules: EventRules | None = None,
         queue_metrics: QueueMetrics | None = None,
+        share: float = 1.0,
     ) -> None:
         self._settings, self._clock = settings, clock
         self._event_rules, self._queue_metrics = event_rules or AnyEvent(), queue_metrics or QueueMetrics()
@@ -81,7 +93,7 @@ class Collector:
             quarantine=quarantine,
             segment_bytes=settings.wal_segment_bytes,
             max_bytes=settings.wal_max_bytes,
-            min_free_bytes=settings.wal_min_free_bytes,
+            min_free_bytes=settings.wal_free_floor_bytes // 2,  # the receivers stop at the whole
             age_s=settings.wal_segment_age_ms / 1000,
             floor=lambda lane: floors.get(lane, 0) + 1,
             files=files,
@@ -89,6 +101,7 @@ class Collector:
                 self._durable, self._found, self.metrics.fsync.observe, self.metrics.log_failures.inc, self._sealed
             ),
         )
+        self.limits = make_limits(settings, clock, state, registry, lambda: self.log.bytes_on_disk, share=share)
         self._backlog: Backlog | None = None
         self._writer: SegmentWriter | None = None
         self.ledger = Ledger(state, clock)
@@ -115,19 +128,38 @@ class Collector:
         `shared_ports`: other processes listen on the same ports, and the system spreads the connections.
         """
         if authenticate is not None:
-            settings, limit = self._settings, self._settings.otlp_max_request_bytes
+            settings, limits = self._settings, self.limits
             app = self.http_application(authenticate)
             host = settings.otlp_bind_host
-            self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S, shared=shared_ports)
+            tls = open_tls(settings, self._clock, ask_clients=True)
+            self._http = HttpServer(
+                app,
+                host,
+                settings.otlp_http_port,
+                grace_s=RECEIVERS_S,
+                shared=shared_ports,
+                limits=self.connection_limits(),
+                keep_alive_s=settings.otlp_keep_alive_s,
+                tls=tls,
+            )
             self._grpc = GrpcServer(
                 self._append_admitted,
                 authenticate,
                 self.metrics,
                 host,
                 settings.otlp_grpc_port,
-                max_bytes=limit,
-                shared=shared_ports,
+                gate=limits.grpc,
+                limits=GrpcLimits(
+                    calls=settings.otlp_grpc_max_calls,
+                    connections=settings.otlp_max_connections,
+                    handshake_s=settings.otlp_header_timeout_s,
+                    message_s=settings.otlp_body_timeout_s,
+                    shared=shared_ports,
+                ),
+                clock=self._clock,
+                tls=tls,
             )
+            limits.book.start()
         if self._writer:
             self._writer.start()
             self.keeper.start()
@@ -142,6 +174,7 @@ class Collector:
             self._grpc.stop(RECEIVERS_S)
         if self._http:
             self._http.stop()
+        self.limits.book.stop()
         self._pool.shutdown(wait=True)
         self.log.close()
         drained = True
@@ -167,7 +200,23 @@ class Collector:
         """All doors of HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
         doors = http_doors(limit, self._clock, self._event_rules, self._queue_metrics)
-        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit, doors)
+        return OtlpHttp(
+            self._ingest,
+            authenticate,
+            self._pool,
+            self.metrics,
+            doors,
+            gate=self.limits.http,
+            pace=self.limits.pace,
+            origins=Origins(self._settings.cors_origins),
+        )
+
+    def connection_limits(self) -> ConnectionLimits:
+        """For a server of this process; each has connections of its own."""
+        settings, limits = self._settings, self.limits
+        return ConnectionLimits(
+            limits.peers(), limits.counts, settings.otlp_header_timeout_s, settings.otlp_max_header_bytes
+        )
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""

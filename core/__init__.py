@@ -20,7 +20,7 @@ from core.errors import (
     UnsupportedMedia,
 )
 from core.logs import configure_logging, get_logger
-from core.principals import DEFAULT_TENANT, LOCAL_ADMIN, Principal, Role
+from core.principals import DEFAULT_TENANT, LOCAL_ADMIN, Principal, Rates, Role
 from core.settings import Settings, load_settings
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Principal",
     "QueryRejected",
     "RateLimited",
+    "Rates",
     "Retryable",
     "Role",
     "Settings",

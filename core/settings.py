@@ -62,6 +62,50 @@ class Settings(BaseSettings):
     queue_metrics_file: Path | None = Field(
         None, description="Metrics of remote write that are queue depths, in TOML, beside the built-in ones."
     )
+    otlp_tenant_bytes_per_s: float = Field(
+        0, ge=0, description="Decompressed bytes a second that each tenant may push; 0 means no limit."
+    )
+    otlp_tenant_items_per_s: float = Field(
+        0,
+        ge=0,
+        description="Spans, log records and metric points a second that each tenant may push; 0 means no limit.",
+    )
+    otlp_memory_bytes: int = Field(
+        192 * MIB, ge=6 * 1024, description="Memory for request bodies in work, in bytes; six largest requests or more."
+    )
+    otlp_fair_tenants: int = Field(
+        16, ge=1, le=1024, description="Tenants that are sure of a part of the memory at once, whatever the others do."
+    )
+    otlp_max_requests: int = Field(512, ge=64, description="Requests over HTTP in work at once.")
+    otlp_grpc_max_calls: int = Field(
+        64, ge=4, le=512, description="Calls over gRPC in work at once; each has a thread."
+    )
+    otlp_max_connections: int = Field(1024, ge=1, description="Connections to a receiver's port at once.")
+    otlp_max_connections_per_address: int = Field(
+        512, ge=1, description="Connections over HTTP from one address at once."
+    )
+    otlp_header_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which the head of a request must have come, and the handshake before it."
+    )
+    otlp_max_header_bytes: int = Field(32 * 1024, ge=1024, description="Largest head of a request over HTTP, in bytes.")
+    otlp_keep_alive_s: int = Field(75, ge=1, description="Seconds that an idle connection over HTTP stays open.")
+    otlp_body_timeout_s: float = Field(60.0, gt=0, description="Seconds in which a body must have come.")
+    otlp_body_min_bytes_per_s: float = Field(
+        4096, gt=0, description="Bytes a second in which a body over HTTP must come, after five seconds of grace."
+    )
+    otlp_cors_origins: str = Field(
+        "", description="Origins whose web pages may push, separated by commas (`https://shop.example`), or `*`."
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate chain in PEM for every port; empty means no TLS. Read again when it changes."
+    )
+    tls_key_file: Path | None = Field(None, description="The certificate's private key in PEM, without a pass phrase.")
+    tls_client_ca_file: Path | None = Field(
+        None, description="Authorities in PEM; OTLP callers must then show a certificate that one of them signed."
+    )
+    wal_free_floor_bytes: int = Field(
+        256 * MIB, ge=0, description="The receivers refuse while the log's disk has fewer bytes left than this."
+    )
     wal_segment_bytes: int = Field(
         16 * MIB, ge=4096, description="A segment is sealed when it has grown to this many bytes."
     )
@@ -73,9 +117,6 @@ class Settings(BaseSettings):
     )
     wal_max_bytes: int = Field(
         4096 * MIB, ge=MIB, description="The log refuses (503 / UNAVAILABLE) beyond this many bytes on disk."
-    )
-    wal_min_free_bytes: int = Field(
-        512 * MIB, ge=0, description="The log refuses when its disk has fewer free bytes than this."
     )
     resend_window_s: float = Field(
         600,
@@ -139,6 +180,24 @@ class Settings(BaseSettings):
                 raise ValueError(f"unknown setting {name}" + (f"; did you mean {close[0]}?" if close else ""))
         return values
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        if self.otlp_memory_bytes < 6 * self.otlp_max_request_bytes:
+            raise ValueError(
+                f"otlp_memory_bytes must be six times otlp_max_request_bytes ({self.otlp_max_request_bytes}) or more, "
+                f"got {self.otlp_memory_bytes}"
+            )
+        if self.otlp_max_connections_per_address > self.otlp_max_connections:
+            raise ValueError(
+                f"otlp_max_connections_per_address must be {self.otlp_max_connections} (otlp_max_connections) or less, "
+                f"got {self.otlp_max_connections_per_address}"
+            )
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together; one of them is missing")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_client_ca_file needs tls_cert_file and tls_key_file")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -187,6 +246,16 @@ class Settings(BaseSettings):
     def otlp_bind_host(self) -> str:
         """The address of the OTLP receivers, with the default filled in."""
         return self.otlp_host or self.http_host
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may push."""
+        return tuple(one.strip().rstrip("/") for one in self.otlp_cors_origins.split(",") if one.strip())
+
+    @property
+    def scheme(self) -> str:
+        """Of every address over HTTP."""
+        return "https" if self.tls_cert_file else "http"
 
     @property
     def loopback_only(self) -> bool:

@@ -1,26 +1,30 @@
 """The HTTP receiver: a raw ASGI application in front of a table of doors, one for each path.
 
 Every answer, errors included, is in the caller's encoding, which the door writes; a connection stays usable after an
-error unless more of a body is on its way than is worth reading. Nothing is acknowledged that is not in the log. It
-does not limit how many requests are in work at once.
+error unless more of a body is on its way than is worth reading. Nothing is acknowledged that is not in the log. What
+may come in is decided by the gate before the body is read (`collector/limits`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from collector.admission import Admitted, admit
+from collector.limits import Gate, Pace
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
+from collector.receivers.body import Body, Disconnected, Message, Receive, TooSlow
 from collector.receivers.doors import Answer, Door, Headers, refuse_as_otlp
+from collector.receivers.guarded import CERTIFICATE_SCOPE
+from collector.receivers.origins import Origins
 from collector.self_metrics import CollectorMetrics
+from collector.tls import CERTIFICATE_HEADER
 from core import InvalidInput, NotFound, OpsintelError, Principal, Role, TooLarge, get_logger
 from storage import Signal
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Authenticate = Callable[[Mapping[str, str]], Principal]
 """From headers (or gRPC metadata) with lower-case names; raises Unauthenticated."""
@@ -32,41 +36,9 @@ INLINE_BYTES = 512 * 1024
 """Smaller bodies are decoded on the event loop: some milliseconds at most, less than a hand-over under load."""
 DRAIN_BYTES = 1 << 20
 """An unread rest up to this size is read, so that the connection can go on."""
+LINGER_BYTES = 64 << 20
 LINGER_S = 2.0
 """How long a refused caller may go on sending before the connection is cut."""
-
-
-class _Disconnected(Exception):
-    """The caller went away before the request was complete."""
-
-
-class _Body:
-    """The request's body, piece by piece."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self.complete = receive, False
-
-    async def piece(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise _Disconnected
-        self.complete = not message.get("more_body", False)
-        piece: bytes = message.get("body", b"")
-        return piece
-
-    async def read(self, limit: int) -> bytes:
-        parts, size = list[bytes](), 0
-        while not self.complete:
-            parts.append(await self.piece())
-            size += len(parts[-1])
-            if size > limit:
-                raise TooLarge(f"the body has more than {limit} bytes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def drain(self, limit: int) -> None:
-        size = 0
-        while not self.complete and size <= limit:
-            size += len(await self.piece())
 
 
 class OtlpHttp:
@@ -78,17 +50,22 @@ class OtlpHttp:
         authenticate: Authenticate,
         pool: ThreadPoolExecutor,
         metrics: CollectorMetrics,
-        max_bytes: int,
         doors: Mapping[str, Door],
+        *,
+        gate: Gate,
+        pace: Pace,
+        origins: Origins,
     ) -> None:
         self._ingest, self._authenticate = ingest, authenticate
-        self._pool, self._metrics, self._max_bytes, self._doors = pool, metrics, max_bytes, doors
+        self._pool, self._metrics, self._doors = pool, metrics, doors
+        self._gate, self._pace, self._origins, self._max_bytes = gate, pace, origins, gate.max_bytes
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body, door = _Body(receive), self._doors.get(scope["path"])
+        headers = _headers(scope)
+        send = self._origins.telling(headers, send)
+        body, door = Body(receive, self._pace), self._doors.get(scope["path"])
         try:
             try:
                 if door is None:
@@ -105,41 +82,58 @@ class OtlpHttp:
                     return
             except OpsintelError as error:
                 await self._refuse(send, body, headers, door, refusal_of(error), [])
-            except _Disconnected:
+            except Disconnected:
                 raise
             except Exception:  # the rim: the caller gets an answer, the log the traceback
                 _log.exception("request failed", path=scope["path"][:200])
                 await self._refuse(send, body, headers, door, CRASHED, [])
             else:
                 await _respond(send, answer)
-        except _Disconnected:
+        except Disconnected:
             return
 
-    async def _take(self, door: Door, headers: Headers, body: _Body) -> Answer:
+    async def _take(self, door: Door, headers: Headers, body: Body) -> Answer:
+        self._origins.check(headers)
         principal = self._authenticate(headers)
         principal.require(Role.INGEST)
         costly = door.check(headers)
-        if _announced(headers) > self._max_bytes:
-            raise TooLarge(f"the body has {_announced(headers)} bytes, {self._max_bytes} are allowed")
-        raw = await body.read(self._max_bytes)
-        if costly or len(raw) > INLINE_BYTES:
-            taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admit)
-        else:
-            taken = door.take(headers, raw, admit)
-        if taken.admitted.items:
-            await self._ingest(taken.signal, principal.tenant, taken.admitted)
+        announced = _announced(headers)
+        if announced > self._max_bytes:
+            raise TooLarge(f"the body has {announced} bytes, {self._max_bytes} are allowed")
+        with self._gate.enter(principal, None if "transfer-encoding" in headers else announced) as visit:
+            await visit.room()
+            try:
+                raw = await body.read(self._max_bytes)
+            except TooSlow:
+                self._gate.counts.refused("slow_body", principal.tenant)
+                raise
+            size = len(raw)
+            visit.received(size)
+            await visit.work(self._max_bytes if costly else size)
+            if costly or size > INLINE_BYTES:
+                taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admit)
+            else:
+                taken = door.take(headers, raw, admit)
+            del raw
+            visit.decoded(max(size, len(taken.admitted.payload)), taken.admitted.items)
+            principal.require_signal(taken.signal.value)
+            if taken.admitted.items:
+                await self._ingest(taken.signal, principal.tenant, taken.admitted)
         if taken.admitted.rejected:
             self._metrics.rejected.labels(taken.signal.value).inc(taken.admitted.rejected)
         return taken.answer
 
     def _options(self, door: Door, headers: Headers) -> Answer | None:
+        preflight = self._origins.preflight(headers)
+        if preflight is not None:
+            return preflight
         self._authenticate(headers).require(Role.INGEST)
         return door.options(headers)
 
     async def _refuse(
         self,
         send: Send,
-        body: _Body,
+        body: Body,
         headers: Headers,
         door: Door | None,
         refusal: Refusal,
@@ -151,20 +145,16 @@ class OtlpHttp:
             more = [*more, (b"retry-after", refusal.retry_after_header.encode())]
         if refusal.http_status == 401:
             more = [*more, (b"www-authenticate", b"Bearer")]
-        if not body.complete and _announced(headers) <= DRAIN_BYTES and "expect" not in headers:
-            await body.drain(DRAIN_BYTES)
+        if not body.complete and not body.late and _announced_or(headers) <= DRAIN_BYTES and "expect" not in headers:
+            await body.drain(DRAIN_BYTES, LINGER_S)
         answer = door.refuse(headers, refusal) if door else refuse_as_otlp(headers, refusal)
         if body.complete:
             await _respond(send, answer, more)
             return
         more = [*more, (b"connection", b"close")]
         await _respond(send, answer, more, last=False)
-        try:
-            async with asyncio.timeout(LINGER_S):
-                while not body.complete:
-                    await body.piece()
-        except (TimeoutError, _Disconnected):
-            pass
+        with contextlib.suppress(Disconnected):
+            await body.drain(LINGER_BYTES, LINGER_S)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -174,6 +164,24 @@ def _announced(headers: Headers) -> int:
     if not text.isascii() or not text.isdigit():
         raise InvalidInput(f"the content length {text[:40]!r} is no number")
     return int(text)
+
+
+def _announced_or(headers: Headers) -> int:
+    """Like `_announced`, 0 for what is no number: the refusal of it is on its way."""
+    try:
+        return _announced(headers)
+    except InvalidInput:
+        return 0
+
+
+def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Names in lower case; beside them who the client's certificate stands for, if it showed one."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers.pop(CERTIFICATE_HEADER, None)
+    identities = (scope.get("extensions") or {}).get(CERTIFICATE_SCOPE)
+    if identities:
+        headers[CERTIFICATE_HEADER] = "\n".join(identities)
+    return headers
 
 
 async def _respond(send: Send, answer: Answer, more: Sequence[tuple[bytes, bytes]] = (), *, last: bool = True) -> None:

@@ -150,6 +150,11 @@ class SegmentLog:
                 raise Unavailable("the log is closed, the service is stopping", retry_after_s=5)
             self._room.check(self._queued_bytes)
 
+    @property
+    def bytes_on_disk(self) -> int:
+        """The size of all lanes."""
+        return self._room.used()
+
     def seal(self) -> int:
         """Seals what has been acknowledged and returns an id; all of it is in segments up to that id."""
         with self._lock:

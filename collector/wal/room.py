@@ -42,11 +42,15 @@ class Room:
         self._used += size
         self._free -= size
 
+    def used(self) -> int:
+        """The bytes of all lanes, looked up now."""
+        return sum(map(bytes_of, lane_folders(self._log)))
+
     def check(self, size: int) -> None:
         """Raises Unavailable when `size` bytes more are too many."""
         now = self._clock.monotonic()
         if now - self._looked_at >= LOOK_EVERY_S:
-            self._used = sum(map(bytes_of, lane_folders(self._log)))
+            self._used = self.used()
             disk = os.statvfs(self._log)
             self._free = disk.f_bavail * disk.f_frsize
             self._looked_at = now

@@ -5,8 +5,17 @@ from storage.state import (
     control_tables,
     key_tables,
     ledger_tables,
+    limit_tables,
     resent_tables,
     retention_tables,
 )
 
-__all__ = ["alert_tables", "control_tables", "key_tables", "ledger_tables", "resent_tables", "retention_tables"]
+__all__ = [
+    "alert_tables",
+    "control_tables",
+    "key_tables",
+    "ledger_tables",
+    "limit_tables",
+    "resent_tables",
+    "retention_tables",
+]

@@ -8,7 +8,7 @@ from storage.state.ledger_tables import LEDGER_OUTCOMES
 from storage.state.retention_tables import RETENTION_DROPS, RETENTION_POLICIES
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -176,7 +176,7 @@ def test_a_log_that_cannot_be_written_is_said_so(
     service = Service(settings, clickhouse, state, tenant, files=FaultyFiles("sync", 2))
     body = trace_request(2).SerializeToString()
     status, answer, response = service.post(body)
-    assert (status, response.headers["retry-after"]) == (503, "5")
+    assert (status, response.headers["retry-after"] in {"5", "6", "7", "8"}) == (503, True)
     assert Status.FromString(answer).code == 14
     assert service.post(body)[0] == 200
     assert service.close()
