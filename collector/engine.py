@@ -5,8 +5,10 @@ The protocol exists so that a test can make the n-th insert fail; everything els
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from collector.quarantine_table import Entry, QuarantineTable
 from storage import ClickHouse, SegmentMeta, Signal, load_sql
 
 
@@ -21,6 +23,10 @@ class Engine(Protocol):
         """How many rows of a segment the signal's tables hold."""
         ...
 
+    def keep(self, entries: Sequence[Entry], token: str) -> None:
+        """Puts entries into the quarantine; repeating it with the same token changes nothing."""
+        ...
+
     def highest_segment(self) -> int:
         """The highest segment id in any table."""
         ...
@@ -30,7 +36,7 @@ class ClickHouseEngine:
     """The store itself."""
 
     def __init__(self, ch: ClickHouse) -> None:
-        self._ch = ch
+        self._ch, self._quarantine = ch, QuarantineTable(ch)
 
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
         self._ch.insert_otlp(signal, payload, meta)
@@ -38,6 +44,9 @@ class ClickHouseEngine:
     def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
         sql = load_sql("collector", f"segment_{signal.value}")
         return int(self._ch.query(sql, {"tenant": tenant, "segment": segment}).scalar() or 0)
+
+    def keep(self, entries: Sequence[Entry], token: str) -> None:
+        self._quarantine.keep(entries, token)
 
     def highest_segment(self) -> int:
         return int(self._ch.query(load_sql("collector", "highest_segment")).scalar() or 0)

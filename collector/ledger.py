@@ -161,11 +161,11 @@ class Ledger:
 
 
 def outcomes_of(content: SegmentContent, refused: Mapping[int, str] | Sequence[int] = ()) -> dict[LedgerKey, Outcome]:
-    """A segment's outcome when the frames with these indexes were refused and all others were stored."""
+    """A segment's outcome when the frames with these indexes were refused, and all others went where they belong."""
     counts: dict[LedgerKey, list[int]] = {}
     for index, frame in enumerate(content.frames):
         key = LedgerKey(hour_of(frame.received_at_ns), frame.signal, frame.tenant)
-        counts.setdefault(key, [0, 0])[1 if index in refused else 0] += frame.items
+        counts.setdefault(key, [0, 0])[1 if frame.reason or index in refused else 0] += frame.items
     for region in content.bad:
         key = LedgerKey(hour_of(content.created_ns), region.claim.signal or UNKNOWN, region.claim.tenant)
         counts.setdefault(key, [0, 0])[1] += region.claim.items

@@ -31,6 +31,12 @@ RESPONSES: dict[Signal, type[Message]] = {
     Signal.LOGS: logs_service_pb2.ExportLogsServiceResponse,
     Signal.METRICS: metrics_service_pb2.ExportMetricsServiceResponse,
 }
+PUBLISHED: dict[Signal, type[Message]] = {
+    Signal.TRACES: trace_service_pb2.ExportTraceServiceRequest,
+    Signal.LOGS: logs_service_pb2.ExportLogsServiceRequest,
+    Signal.METRICS: metrics_service_pb2.ExportMetricsServiceRequest,
+}
+"""The requests as published, lists and maps included."""
 REJECTED_FIELDS: dict[Signal, str] = {
     Signal.TRACES: "rejected_spans",
     Signal.LOGS: "rejected_log_records",

@@ -14,14 +14,17 @@ from prometheus_client import CollectorRegistry
 
 from collector.admission import Admitted
 from collector.engine import ClickHouseEngine, Engine
+from collector.gate import Budget, Gate, midnight_ns
 from collector.ledger import Ledger
 from collector.quarantine import Quarantine
+from collector.quarantine_table import QuarantineTable
 from collector.receivers import Authenticate, GrpcServer, HttpServer, OtlpHttp
+from collector.rules import Rules
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Files, Frame, LogEvents, Position, SegmentLog
 from collector.wal.replay import Found
 from collector.writer import SegmentWriter
-from core import Clock, Settings, get_logger
+from core import Clock, Settings, StorageError, get_logger
 from storage import ClickHouse, Signal, StateDb
 
 _log = get_logger("collector")
@@ -75,6 +78,8 @@ class Collector:
             age_s=settings.wal_segment_age_ms / 1000,
             workers=settings.writers,
         )
+        budget = Budget(settings.quarantine_max_bytes_per_day, clock, self._kept(ch))
+        self.gate = Gate(Rules.of(settings), clock, budget)
         self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="otlp-decode")
         self._http: HttpServer | None = None
         self._grpc: GrpcServer | None = None
@@ -89,7 +94,13 @@ class Collector:
             host = settings.otlp_bind_host
             self._http = HttpServer(app, host, settings.otlp_http_port, grace_s=RECEIVERS_S)
             self._grpc = GrpcServer(
-                self._append_admitted, authenticate, self.metrics, host, settings.otlp_grpc_port, max_bytes=limit
+                self._append_admitted,
+                self.gate,
+                authenticate,
+                self.metrics,
+                host,
+                settings.otlp_grpc_port,
+                max_bytes=limit,
             )
         if self._writer:
             self._writer.start()
@@ -125,7 +136,7 @@ class Collector:
     def http_application(self, authenticate: Authenticate) -> OtlpHttp:
         """OTLP/HTTP as an ASGI application, for another server's port; it stops with the collector."""
         limit = self._settings.otlp_max_request_bytes
-        return OtlpHttp(self._ingest, authenticate, self._pool, self.metrics, limit)
+        return OtlpHttp(self._ingest, self.gate, authenticate, self._pool, self.metrics, limit)
 
     def append(self, signal: Signal, tenant: str, payload: bytes, items: int) -> Position:
         """Returns when the items are durable. `payload`: an admitted Export*ServiceRequest. Raises Unavailable."""
@@ -135,15 +146,22 @@ class Collector:
         """Like `append`, without waiting; also the future may raise Unavailable."""
         return self.log.submit([Frame(signal, tenant, self._clock.time_ns(), items, payload)])
 
+    def submit_admitted(self, signal: Signal, tenant: str, admitted: Admitted) -> Future[Position]:
+        """Like `submit`, with what is to be quarantined: durable together, or not at all."""
+        now = self._clock.time_ns()
+        frames = [Frame(signal, tenant, now, admitted.items, admitted.payload)] if admitted.items else []
+        frames += [Frame(signal, tenant, now, kept.items, kept.payload, kept.reason) for kept in admitted.quarantined]
+        return self.log.submit(frames)
+
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until all that is durable now is stored; False if that took longer. Raises nothing else."""
         return self._writer.flush(timeout) if self._writer else False
 
     def _append_admitted(self, signal: Signal, tenant: str, admitted: Admitted) -> None:
-        self.append(signal, tenant, admitted.payload, admitted.items)
+        self.submit_admitted(signal, tenant, admitted).result()
 
     async def _ingest(self, signal: Signal, tenant: str, admitted: Admitted) -> None:
-        await asyncio.wrap_future(self.submit(signal, tenant, admitted.payload, admitted.items))
+        await asyncio.wrap_future(self.submit_admitted(signal, tenant, admitted))
 
     # --- what the log tells ---
 
@@ -155,6 +173,16 @@ class Collector:
     def _found(self, found: Found) -> None:
         self.metrics.torn.inc(found.torn_bytes)
         self.ledger.found(found.content)
+
+    def _kept(self, ch: ClickHouse | None) -> dict[str, int]:
+        """Bytes that each tenant has in quarantine since midnight, as far as the store can tell."""
+        if ch is None:
+            return {}
+        try:
+            return QuarantineTable(ch).bytes_since(midnight_ns(self._clock))
+        except StorageError as error:
+            _log.warning("what is in quarantine today is not known", error=str(error))
+            return {}
 
     def _floor(self, store: Engine | None) -> int:
         """Below every id that may have been given: a token used twice would store nothing the second time.

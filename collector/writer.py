@@ -4,6 +4,7 @@ Several workers store a segment each, oldest first, and may finish in any order.
 token, so repeating any step after a crash changes nothing, whatever became of its neighbours. An engine that cannot be
 reached is asked again for ever, with growing pauses: the log grows meanwhile, not the memory. A segment that the engine
 refuses for what is *in* it is split until the refused frames are alone; those go to quarantine, the others are stored.
+Frames that admission set aside go to the quarantine's table, by one insert with a token like all else.
 The writer does not promise that the engine's own data is synced to disk when a segment's file goes.
 """
 
@@ -18,6 +19,7 @@ from typing import TypeVar
 from collector.engine import Engine
 from collector.ledger import Ledger, outcomes_of
 from collector.quarantine import Quarantine
+from collector.quarantine_table import Entry, damaged_entries, frame_entries, refused_entries
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Frame, Sealed, SegmentContent, SegmentLog, read_segment
 from core import Clock, Retryable, StorageError, get_logger
@@ -120,12 +122,16 @@ class SegmentWriter:
     def _store(self, sealed: Sealed) -> None:
         if not (sealed.replayed and self._retried(lambda: self._ledger.is_settled(sealed.segment))):
             job = _Job(sealed, read_segment(sealed.path, sealed.segment, sealed.length))
-            groups: dict[tuple[Signal, str], list[_Indexed]] = {}
+            groups: dict[tuple[Signal, str, bool], list[_Indexed]] = {}
             for index, frame in enumerate(job.content.frames):
-                groups.setdefault((frame.signal, frame.tenant), []).append((index, frame))
-            for (signal, tenant), frames in sorted(groups.items()):
-                self._store_group(job, signal, tenant, frames)
+                groups.setdefault((frame.signal, frame.tenant, frame.reason != 0), []).append((index, frame))
+            for (signal, tenant, aside), frames in sorted(groups.items()):
+                if aside:
+                    self._store_aside(job, signal, tenant, frames)
+                else:
+                    self._store_group(job, signal, tenant, frames)
             self._retried(lambda: self._keep_aside(job))
+            self._list_aside(job)
             outcomes = outcomes_of(job.content, job.refused)
             self._retried(lambda: self._ledger.settle(sealed.segment, outcomes))
             for key, outcome in outcomes.items():
@@ -145,6 +151,36 @@ class SegmentWriter:
                 self._split(job, signal, tenant, frames, problem)
         if problem is not None or job.sealed.replayed:
             self._verify(job, signal, tenant, frames)
+
+    def _store_aside(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
+        """Puts frames that admission set aside into the table; if that refuses them, they become files."""
+        entries = frame_entries(job.content, [index for index, _ in frames])
+        problem = self._kept(entries, f"{job.sealed.segment}-quarantine-{signal}-{tenant}")
+        if problem is not None:
+            job.refused.update((index, str(problem)) for index, _ in frames)
+            return
+        for entry in entries:
+            self._metrics.quarantined.labels(entry.reason).inc(entry.items)
+
+    def _kept(self, entries: Sequence[Entry], token: str) -> StorageError | None:
+        """One insert into the quarantine; None when it was taken, else why it was refused."""
+        refusals = 0
+
+        def attempt() -> StorageError | None:
+            nonlocal refusals
+            try:
+                self._engine.keep(entries, token)
+            except StorageError as error:
+                self._metrics.insert_failures.inc()
+                refusals += 1
+                if isinstance(error, Retryable):
+                    raise
+                if refusals < TRIES_BEFORE_SPLIT:
+                    raise Retryable(str(error)) from error
+                return error
+            return None
+
+        return self._retried(attempt)
 
     def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
         """Halves what was refused until the refused frames are alone."""
@@ -235,6 +271,15 @@ class SegmentWriter:
                 {"signal": signal, "tenant": claim.tenant, "items": claim.items},
             )
             self._metrics.quarantined.labels(region.reason.value).inc(claim.items)
+
+    def _list_aside(self, job: _Job) -> None:
+        """Puts what is kept as a file into the table, too, so that people have one place to look at."""
+        entries = refused_entries(job.content, job.refused)
+        if job.content.bad:
+            with job.sealed.path.open("rb") as file:
+                entries += damaged_entries(job.content, file)
+        if entries and (problem := self._kept(entries, f"{job.sealed.segment}-quarantine-files")) is not None:
+            _log.error("not listed in the quarantine's table", segment=job.sealed.segment, error=str(problem))
 
     def _retried(self, attempt: Callable[[], _T]) -> _T:
         """Repeats what may succeed later, with growing, jittered pauses, until it does or the writer is halted."""

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import grpc
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, Encoding
+from collector.gate import HISTORY_HEADER, Gate
 from collector.otlp_status import CRASHED, Refusal, refusal_of
 from collector.otlp_types import SERVICE_NAMES
 from collector.receivers.http import Authenticate, success_body
@@ -34,6 +35,7 @@ class GrpcServer:
     def __init__(
         self,
         append: Append,
+        gate: Gate,
         authenticate: Authenticate,
         metrics: CollectorMetrics,
         host: str,
@@ -41,7 +43,8 @@ class GrpcServer:
         *,
         max_bytes: int,
     ) -> None:
-        self._append, self._authenticate, self._metrics = append, authenticate, metrics
+        self._append, self._gate = append, gate
+        self._authenticate, self._metrics = authenticate, metrics
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="otlp-grpc")
         options = [
             ("grpc.max_receive_message_length", max_bytes),
@@ -81,10 +84,12 @@ class GrpcServer:
         return export
 
     def _export(self, signal: Signal, request: bytes, metadata: Any) -> bytes:
-        principal = self._authenticate(_headers(metadata))
+        headers = _headers(metadata)
+        principal = self._authenticate(headers)
         principal.require(Role.INGEST)
-        admitted = admit(signal, Encoding.PROTOBUF, request)
-        if admitted.items:
+        history = headers.get(HISTORY_HEADER, "") == "true"
+        admitted = self._gate.admit(signal, principal.tenant, Encoding.PROTOBUF, request, history=history)
+        if admitted.durable:
             self._append(signal, principal.tenant, admitted)
         if admitted.rejected:
             self._metrics.rejected.labels(signal.value).inc(admitted.rejected)

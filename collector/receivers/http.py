@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, Encoding
+from collector.gate import HISTORY_HEADER, Gate
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
 from collector.otlp_types import REJECTED_FIELDS, RESPONSES
 from collector.receivers.decompress import check_encoding, decompress
@@ -79,12 +80,13 @@ class OtlpHttp:
     def __init__(
         self,
         ingest: Ingest,
+        gate: Gate,
         authenticate: Authenticate,
         pool: ThreadPoolExecutor,
         metrics: CollectorMetrics,
         max_bytes: int,
     ) -> None:
-        self._ingest, self._authenticate = ingest, authenticate
+        self._ingest, self._gate, self._authenticate = ingest, gate, authenticate
         self._pool, self._metrics, self._max_bytes = pool, metrics, max_bytes
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -128,19 +130,23 @@ class OtlpHttp:
         if _announced(headers) > self._max_bytes:
             raise TooLarge(f"the body has {_announced(headers)} bytes, {self._max_bytes} are allowed")
         raw = await body.read(self._max_bytes)
+        tenant, old = principal.tenant, headers.get(HISTORY_HEADER, "") == "true"
         if len(raw) > INLINE_BYTES or packing:
             loop = asyncio.get_running_loop()
-            admitted = await loop.run_in_executor(self._pool, self._admit, signal, encoding, raw, packing)
+            admitted = await loop.run_in_executor(self._pool, self._admit, signal, tenant, encoding, raw, packing, old)
         else:
-            admitted = self._admit(signal, encoding, raw, "")
-        if admitted.items:
-            await self._ingest(signal, principal.tenant, admitted)
+            admitted = self._admit(signal, tenant, encoding, raw, "", old)
+        if admitted.durable:
+            await self._ingest(signal, tenant, admitted)
         if admitted.rejected:
             self._metrics.rejected.labels(signal.value).inc(admitted.rejected)
         return success_body(signal, encoding, admitted)
 
-    def _admit(self, signal: Signal, encoding: Encoding, raw: bytes, packing: str) -> Admitted:
-        return admit(signal, encoding, decompress(raw, packing, self._max_bytes))
+    def _admit(
+        self, signal: Signal, tenant: str, encoding: Encoding, raw: bytes, packing: str, history: bool
+    ) -> Admitted:
+        body = decompress(raw, packing, self._max_bytes)
+        return self._gate.admit(signal, tenant, encoding, body, history=history)
 
     async def _refuse(
         self,
@@ -175,8 +181,8 @@ class OtlpHttp:
 
 
 def success_body(signal: Signal, encoding: Encoding, admitted: Admitted) -> bytes:
-    """The Export*ServiceResponse: empty, unless something was rejected."""
-    if not admitted.rejected:
+    """The Export*ServiceResponse: empty, unless something was rejected, or kept aside (a warning, after OTLP)."""
+    if not admitted.reason:
         return b"" if encoding is Encoding.PROTOBUF else b"{}"
     field = REJECTED_FIELDS[signal]
     if encoding is Encoding.PROTOBUF:

@@ -6,5 +6,6 @@ SELECT greatest(
     (SELECT max(SegmentId) FROM otel_metrics_sum),
     (SELECT max(SegmentId) FROM otel_metrics_histogram),
     (SELECT max(SegmentId) FROM otel_metrics_exponential_histogram),
-    (SELECT max(SegmentId) FROM otel_metrics_summary)
+    (SELECT max(SegmentId) FROM otel_metrics_summary),
+    (SELECT max(SegmentId) FROM quarantine)
 )
