@@ -6,9 +6,12 @@ Start goes from the stores up, stop the other way round; each step of a stop hap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
 
 from alerts import AlertService, open_alerts
 from api.keys import ApiKeys, Authenticator
@@ -17,7 +20,8 @@ from api.query_guard import QueryGuard
 from api.schedule import JobSchedule
 from api.services import Services
 from api.version import VERSION
-from collector import Collector
+from collector import Cardinality, Collector, QuarantineService
+from collector.engine import ClickHouseEngine
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -83,6 +87,8 @@ def build(stores: Stores, clock: Clock) -> Services:
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
     alerts: AlertService = open_alerts(settings, state, ch, clock, http)
+    collector = Collector(settings, clock, ch, state, own.registry)
+    audit = AuditChain(state, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -92,14 +98,27 @@ def build(stores: Stores, clock: Clock) -> Services:
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, own.registry),
+        collector=collector,
+        quarantine=QuarantineService(ch, ClickHouseEngine(ch), state, clock, collector.gate.rules, audit_record(audit)),
+        cardinality=Cardinality(settings, ch, clock, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
         control=control,
-        audit=AuditChain(state, clock),
+        audit=audit,
         http=http,
     )
+
+
+def audit_record(audit: AuditChain) -> Callable[[Connection, str, str, str, str, Mapping[str, Any]], object]:
+    """How rooms below `control` write into the audit chain, in a transaction of theirs."""
+
+    def record(
+        connection: Connection, tenant: str, actor: str, action: str, subject: str, details: Mapping[str, Any]
+    ) -> object:
+        return audit.append(connection, tenant=tenant, actor=actor, action=action, subject=subject, details=details)
+
+    return record
 
 
 @contextmanager

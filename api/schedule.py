@@ -18,6 +18,7 @@ from kpis import KpiSchedule
 
 MISFIRE_GRACE_S = 3_600
 CONTROL_INTERVAL_S = 5
+QUARANTINE_INTERVAL_S = 30
 
 log = get_logger("api.jobs")
 
@@ -33,6 +34,8 @@ class JobSchedule:
         )
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
+        self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
+        self._add("cardinality", services.cardinality.run, services.settings.cardinality_interval_s)
 
     def _add(self, name: str, work: Callable[[], object], seconds: int) -> None:
         self._scheduler.add_job(

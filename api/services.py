@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from alerts import AlertService
 from api.keys import Authenticator
 from api.query_guard import QueryGuard
-from collector import Collector
+from collector import Cardinality, Collector, QuarantineService
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
@@ -30,6 +30,8 @@ class Services:
     own: OwnMetrics
     tracing: SelfTracing | None
     collector: Collector
+    quarantine: QuarantineService
+    cardinality: Cardinality
     catalogue: Catalogue
     kpis: KpiJobs
     alerts: AlertService

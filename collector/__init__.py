@@ -4,7 +4,25 @@ What is acknowledged is on disk, and goes into every table exactly once; docs/co
 """
 
 from collector.admission import Admitted, Encoding, admit
+from collector.cardinality import Cardinality
+from collector.gate import Gate
 from collector.ledger import Ledger, LedgerEntry
 from collector.pipeline import Collector
+from collector.quarantine_reads import Filter as QuarantineFilter
+from collector.quarantine_service import QuarantineService
+from collector.rules import Reason, Rules
 
-__all__ = ["Admitted", "Collector", "Encoding", "Ledger", "LedgerEntry", "admit"]
+__all__ = [
+    "Admitted",
+    "Cardinality",
+    "Collector",
+    "Encoding",
+    "Gate",
+    "Ledger",
+    "LedgerEntry",
+    "QuarantineFilter",
+    "QuarantineService",
+    "Reason",
+    "Rules",
+    "admit",
+]

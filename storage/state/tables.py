@@ -1,5 +1,5 @@
 """Every room's tables, so that the metadata is whole wherever it is looked at."""
 
-from storage.state import alert_tables, control_tables, key_tables, ledger_tables
+from storage.state import alert_tables, control_tables, key_tables, ledger_tables, quarantine_tables
 
-__all__ = ["alert_tables", "control_tables", "key_tables", "ledger_tables"]
+__all__ = ["alert_tables", "control_tables", "key_tables", "ledger_tables", "quarantine_tables"]
