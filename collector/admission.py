@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from collector import otlp_json
 from collector.nested_values import serialize_flat
-from collector.otlp_types import REQUESTS
+from collector.otlp_types import PUBLISHED, REQUESTS
 from collector.rules import SENTENCES, Reason, Rules, Verdict
 from collector.signal_rules import inspect
 from collector.unusable import Kept, take_out
@@ -69,14 +69,12 @@ def admit(
     Without `quarantine` what would be kept is rejected.
     """
     request: Any = REQUESTS[signal]()
-    is_json = encoding is Encoding.JSON
-    if is_json:
-        otlp_json.parse(body, request)
-    else:
-        try:
-            request.MergeFromString(body)
-        except DecodeError as problem:
-            raise InvalidInput(f"the body is no serialized OTLP request for {signal}: {problem}") from None
+    if encoding is Encoding.JSON:
+        body = otlp_json.to_protobuf(body, PUBLISHED[signal])
+    try:
+        request.MergeFromString(body)
+    except DecodeError as problem:
+        raise InvalidInput(f"the body is no serialized OTLP request for {signal}: {problem}") from None
     findings = inspect(signal, request, rules, now_ns)
     kept: tuple[Kept, ...] = ()
     counts: Counter[Reason] = Counter()
@@ -89,7 +87,7 @@ def admit(
     text = explain(signal, findings.good, counts, {one.reason for one in kept}) if counts else ""
     payload = b""
     if findings.good:
-        payload = _payload(request, body, same=not (is_json or counts or findings.changed), trapped=findings.trapped)
+        payload = _payload(request, body, same=not (counts or findings.changed), trapped=findings.trapped)
     return Admitted(payload, findings.good, rejected, text, kept)
 
 

@@ -42,7 +42,8 @@ REJECTED_FIELDS: dict[Signal, str] = {
     Signal.LOGS: "rejected_log_records",
     Signal.METRICS: "rejected_data_points",
 }
-ANY_VALUE, TRAPPED = "opentelemetry.proto.common.v1.AnyValue", ("array_value", "kvlist_value")
+ANY_VALUE, KEY_VALUE = "opentelemetry.proto.common.v1.AnyValue", "opentelemetry.proto.common.v1.KeyValue"
+TRAPPED = ("array_value", "kvlist_value")
 _COMMON = "opentelemetry/proto/common/v1/common.proto"
 _TRAP_FILE, _TRAP = "opsintel/trap.proto", ".opsintel.Trap"
 
