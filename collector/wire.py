@@ -89,4 +89,6 @@ def writer(kind: int) -> Callable[[Any], bytes]:
         return pack
     if kind in (_T.TYPE_SINT32, _T.TYPE_SINT64):
         return _zigzag
-    return {_T.TYPE_STRING: text, _T.TYPE_BYTES: _bytes}.get(kind, _signed)
+    if kind == _T.TYPE_STRING:
+        return text
+    return _bytes if kind == _T.TYPE_BYTES else _signed

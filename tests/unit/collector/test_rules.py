@@ -164,7 +164,7 @@ POINT_RULES: list[tuple[Reason, str, Change, Change]] = [
     (Reason.NO_TIME, "gauge", fields(time_unix_nano=0), fields(time_unix_nano=NOW)),
     (Reason.TOO_OLD, "sum", fields(time_unix_nano=NOW - 1_001), fields(start_time_unix_nano=5)),
     (Reason.END_BEFORE_START, "sum", fields(start_time_unix_nano=NOW + 1), fields(start_time_unix_nano=NOW)),
-    (Reason.NO_VALUE, "gauge", lambda one: one.ClearField("as_int"), stale),  # noqa: E501
+    (Reason.NO_VALUE, "gauge", lambda one: one.ClearField("as_int"), stale),
     (Reason.BAD_BUCKETS, "histogram", fields(bucket_counts=[1], explicit_bounds=[1.0]), fields(bucket_counts=[1, 0], explicit_bounds=[1.0], count=1)),  # noqa: E501
     (Reason.BAD_BUCKETS, "histogram", fields(bucket_counts=[0] * 3, explicit_bounds=[2.0, 2.0]), fields(bucket_counts=[0] * 3, explicit_bounds=[2.0, 2.1])),  # noqa: E501
     (Reason.BAD_BUCKETS, "histogram", fields(bucket_counts=[0] * 2, explicit_bounds=[math.nan]), fields(count=5)),
