@@ -82,7 +82,7 @@ class Rules:
     attributes: int = 512
     key_bytes: int = 1_024
     value_bytes: int = 64 << 10
-    name_bytes: int = 1_024
+    name_bytes: int = 64 << 10
     body_bytes: int = 1 << 20
     events: int = 1_024
     links: int = 1_024

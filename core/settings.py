@@ -78,7 +78,9 @@ class Settings(BaseSettings):
         64 * 1024, ge=0, description="Longest value of an attribute; a longer one is quarantined; 0: any."
     )
     item_max_name_bytes: int = Field(
-        1024, ge=0, description="Longest name of a span, event, metric or scope; a longer one is quarantined; 0: any."
+        64 * 1024,
+        ge=0,
+        description="Longest name of a span, event, metric or scope; a longer one is quarantined; 0: any.",
     )
     item_max_body_bytes: int = Field(
         MIB, ge=0, description="Longest body of a log record; a longer one is quarantined; 0: any."

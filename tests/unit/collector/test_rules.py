@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,6 +224,15 @@ def test_any_mixture_adds_up(kinds: list[int], without: bool) -> None:
         loose = TIGHT.without_window().without_limits()
         again = admit(Signal.TRACES, Encoding.PROTOBUF, one.payload, loose, NOW)
         assert (again.items, again.reason) == (one.items, "")
+
+
+def test_the_documented_table_is_the_code() -> None:
+    """Every reason with its verdict, and every setting, in docs/quarantine.md."""
+    text = (Path(__file__).parents[3] / "docs" / "quarantine.md").read_text("utf-8")
+    told = dict(re.findall(r"^\| `([a-z_]+)` \| [0-9]+ \|.*\| (reject|quarantine) \|$", text, re.MULTILINE))
+    assert told == {reason.slug: reason.verdict.value for reason in Reason}
+    for reason in Reason:
+        assert f"| `{reason.slug}` | {int(reason)} |" in text
 
 
 def test_codes_are_for_ever() -> None:
