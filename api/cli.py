@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api import cli_access, cli_bench, cli_data, cli_doctor, cli_ops, cli_retention
+from api import cli_access, cli_bench, cli_data, cli_doctor, cli_ops, cli_quarantine, cli_retention
 from api.version import VERSION
 from core import OpsintelError, SystemClock, configure_logging, load_settings
 
@@ -25,6 +25,7 @@ cli_bench.register(app)
 cli_retention.register(app)
 cli_doctor.register(app)
 cli_access.register(app)
+cli_quarantine.register(app)
 
 
 @app.callback()

@@ -6,9 +6,12 @@ Start goes from the stores up, stop the other way round; each step of a stop hap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
 
 from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
@@ -21,7 +24,8 @@ from api.schedule import JobSchedule
 from api.services import Services
 from api.supervisor import Receivers
 from api.version import VERSION
-from collector import LedgerBalance
+from collector import Cardinality, LedgerBalance, QuarantineService
+from collector.engine import ClickHouseEngine
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -87,6 +91,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     alerts: AlertService = open_alerts(
         settings, state, ch, clock, http, ledger=balance.of, ledger_tenants=balance.tenants
     )
+    audit = AuditChain(state, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -99,16 +104,31 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         own=own,
         tracing=tracing,
         collector=collector,
+        quarantine=QuarantineService(
+            ch, ClickHouseEngine(ch), state, clock, collector.screening.rules, audit_record(audit)
+        ),
+        cardinality=Cardinality(settings, ch, clock, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
         control=control,
-        audit=AuditChain(state, clock),
+        audit=audit,
         http=http,
         receivers=receivers,
         retention=Retention(ch, state, clock, own.registry),
         balance=balance,
     )
+
+
+def audit_record(audit: AuditChain) -> Callable[[Connection, str, str, str, str, Mapping[str, Any]], object]:
+    """How rooms below `control` write into the audit chain, in a transaction of theirs."""
+
+    def record(
+        connection: Connection, tenant: str, actor: str, action: str, subject: str, details: Mapping[str, Any]
+    ) -> object:
+        return audit.append(connection, tenant=tenant, actor=actor, action=action, subject=subject, details=details)
+
+    return record
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from kpis import KpiSchedule
 
 MISFIRE_GRACE_S = 3_600
 CONTROL_INTERVAL_S = 5
+QUARANTINE_INTERVAL_S = 30
 
 log = get_logger("api.jobs")
 
@@ -37,6 +38,8 @@ class JobSchedule:
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
         self._add("balance", services.balance.check, services.settings.balance_interval_s)
         self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
+        self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
+        self._add("cardinality", services.cardinality.run, services.settings.cardinality_interval_s)
 
     def _add(self, name: str, work: Callable[[], object], seconds: int) -> None:
         self._scheduler.add_job(

@@ -13,7 +13,7 @@ from api.own_metrics import AllProcesses
 from api.query_guard import QueryGuard
 from api.receiver import metrics_folder
 from api.supervisor import Receivers
-from collector import Collector, LedgerBalance
+from collector import Cardinality, Collector, LedgerBalance, QuarantineService
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
@@ -39,6 +39,8 @@ class Services:
     own: OwnMetrics
     tracing: SelfTracing | None
     collector: Collector
+    quarantine: QuarantineService
+    cardinality: Cardinality
     catalogue: Catalogue
     kpis: KpiJobs
     alerts: AlertService

@@ -1,13 +1,14 @@
 """Admission: what a caller sent, checked and made ready for the log. Pure; nothing here waits or writes.
 
-A body that cannot be decoded is refused whole. Spans with impossible ids are taken out and counted, their neighbours
-go in. Lists and maps in attributes become JSON text. A protobuf body that needs none of this is stored byte for byte.
+A body that cannot be decoded is refused whole. Items that break a rule (`collector.rules`) are taken out: rejected or
+put aside for quarantine, and counted; their neighbours go in. Lists and maps in attributes become JSON text. A protobuf
+body that needs none of this is stored byte for byte.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,12 +17,15 @@ from google.protobuf.message import DecodeError
 
 from collector import otlp_json
 from collector.nested_values import serialize_flat
-from collector.otlp_types import REQUESTS
+from collector.otlp_types import PUBLISHED, REQUESTS
+from collector.rules import SENTENCES, Reason, Rules, Verdict
+from collector.signal_rules import inspect
+from collector.unusable import Kept, take_out
 from core import InvalidInput
 from storage import Signal
 
-_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
-BAD_TRACE_ID, BAD_SPAN_ID = "trace_id must be 16 bytes and not all zero", "span_id must be 8 bytes and not all zero"
+ITEMS = {Signal.TRACES: "spans", Signal.LOGS: "log records", Signal.METRICS: "metric points"}
+ANY_TIME = Rules().without_window()
 
 
 class Encoding(StrEnum):
@@ -33,94 +37,81 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """`payload`: serialized OTLP with `items` spans, log records or metric points; `rejected` items were taken out."""
+    """`payload`: serialized OTLP with `items` spans, log records or metric points; `rejected` items were taken out.
+
+    `quarantined` items were taken out, too, and are kept. `reason` tells the caller about both, empty when there is
+    nothing to tell.
+    """
 
     payload: bytes
     items: int
     rejected: int = 0
     reason: str = ""
+    quarantined: tuple[Kept, ...] = ()
+
+    @property
+    def durable(self) -> bool:
+        """Whether anything of it belongs into the log."""
+        return bool(self.items or self.quarantined)
 
 
-def admit(signal: Signal, encoding: Encoding, body: bytes) -> Admitted:
-    """Checks a request. Raises InvalidInput when it cannot be decoded."""
+def admit(
+    signal: Signal,
+    encoding: Encoding,
+    body: bytes,
+    rules: Rules = ANY_TIME,
+    now_ns: int = 1,
+    *,
+    quarantine: bool = True,
+) -> Admitted:
+    """Checks a request received at `now_ns`. Raises InvalidInput when it cannot be decoded.
+
+    Without `quarantine` what would be kept is rejected.
+    """
     request: Any = REQUESTS[signal]()
-    changed = encoding is Encoding.JSON
-    if changed:
-        otlp_json.parse(body, request)
-    else:
-        try:
-            request.MergeFromString(body)
-        except DecodeError as problem:
-            raise InvalidInput(f"the body is no serialized OTLP request for {signal}: {problem}") from None
-    items, reasons = _COUNTERS[signal](request)
-    rejected = sum(reasons.values())
-    if not items:
-        return Admitted(b"", 0, rejected, _explain(items, reasons))
+    if encoding is Encoding.JSON:
+        body = otlp_json.to_protobuf(body, PUBLISHED[signal])
     try:
-        flat = serialize_flat(request)
+        request.MergeFromString(body)
     except DecodeError as problem:
-        raise InvalidInput(f"a list or map in an attribute is malformed: {problem}") from None
-    if flat is None:
-        flat = bytes(request.SerializeToString()) if changed or rejected else body
-    return Admitted(flat, items, rejected, _explain(items, reasons))
+        raise InvalidInput(f"the body is no serialized OTLP request for {signal}: {problem}") from None
+    findings = inspect(signal, request, rules, now_ns)
+    kept: tuple[Kept, ...] = ()
+    counts: Counter[Reason] = Counter()
+    if findings.marked:
+        kept, counts = take_out(REQUESTS[signal], findings)
+        if not quarantine:
+            kept = ()
+    saved = sum(one.items for one in kept)
+    rejected = counts.total() - saved
+    text = explain(signal, findings.good, counts, {one.reason for one in kept}) if counts else ""
+    payload = b""
+    if findings.good:
+        payload = _payload(request, body, same=not (counts or findings.changed), trapped=findings.trapped)
+    return Admitted(payload, findings.good, rejected, text, kept)
 
 
-def _explain(kept: int, reasons: Counter[str]) -> str:
-    if not reasons:
-        return ""
-    total = kept + sum(reasons.values())
-    causes = "; ".join(f"{count} because {reason}" for reason, count in sorted(reasons.items()))
-    return f"{sum(reasons.values())} of {total} spans were rejected: {causes}"
+def _payload(request: Any, body: bytes, *, same: bool, trapped: bool) -> bytes:
+    if trapped:
+        try:
+            flat = serialize_flat(request)
+        except DecodeError as problem:
+            raise InvalidInput(f"a list or map in an attribute is malformed: {problem}") from None
+        if flat is not None:
+            return flat
+    return body if same else bytes(request.SerializeToString())
 
 
-def _spans(request: Any) -> tuple[int, Counter[str]]:
-    """Takes out spans with impossible ids, which no trace could ever be found by."""
-    items, reasons = 0, Counter[str]()
-    for resource in request.resource_spans:
-        for scope in resource.scope_spans:
-            spans, bad = scope.spans, list[int]()
-            for index, span in enumerate(spans):
-                trace_id, span_id = span.trace_id, span.span_id
-                if len(trace_id) != 16 or trace_id == _NO_TRACE:
-                    reasons[BAD_TRACE_ID] += 1
-                    bad.append(index)
-                elif len(span_id) != 8 or span_id == _NO_SPAN:
-                    reasons[BAD_SPAN_ID] += 1
-                    bad.append(index)
-            if bad:
-                _remove(spans, bad)
-            items += len(spans)
-    return items, reasons
-
-
-def _remove(items: Any, indexes: list[int]) -> None:
-    """Deletes run after run, from the end, so that a batch of nothing but bad spans costs no more than a good one."""
-    end = len(indexes)
-    while end:
-        start = end - 1
-        while start and indexes[start - 1] == indexes[start] - 1:
-            start -= 1
-        del items[indexes[start] : indexes[end - 1] + 1]
-        end = start
-
-
-def _log_records(request: Any) -> tuple[int, Counter[str]]:
-    return sum(len(scope.log_records) for one in request.resource_logs for scope in one.scope_logs), Counter()
-
-
-def _points(request: Any) -> tuple[int, Counter[str]]:
-    items = 0
-    for resource in request.resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                kind = metric.WhichOneof("data")
-                if kind is not None:
-                    items += len(getattr(metric, kind).data_points)
-    return items, Counter()
-
-
-_COUNTERS: dict[Signal, Callable[[Any], tuple[int, Counter[str]]]] = {
-    Signal.TRACES: _spans,
-    Signal.LOGS: _log_records,
-    Signal.METRICS: _points,
-}
+def explain(signal: Signal, good: int, counts: Mapping[Reason, int], kept: Collection[Reason]) -> str:
+    """What was rejected and what is kept aside, in one or two sentences for the caller."""
+    total = good + sum(counts.values())
+    aside = {reason: count for reason, count in counts.items() if reason in kept}
+    gone = {reason: count for reason, count in counts.items() if reason not in kept}
+    parts = []
+    for causes, what in ((gone, "were rejected"), (aside, "are kept in quarantine, not stored")):
+        if causes:
+            listed = "; ".join(f"{count} because {SENTENCES[reason]}" for reason, count in sorted(causes.items()))
+            parts.append(f"{sum(causes.values())} of {total} {ITEMS[signal]} {what}: {listed}")
+    if any(reason.verdict is Verdict.QUARANTINE for reason in gone):
+        parts.append("the quarantine of this tenant is full for today")
+    return ". ".join(parts)

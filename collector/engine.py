@@ -5,8 +5,10 @@ The protocol exists so that a test can make the n-th insert fail; everything els
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from collector.quarantine_table import Entry, QuarantineTable
 from collector.wal import LANE_BITS
 from storage import ClickHouse, SegmentMeta, Signal, load_sql
 
@@ -20,6 +22,10 @@ class Engine(Protocol):
 
     def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
         """How many rows of a segment the signal's tables hold."""
+        ...
+
+    def keep(self, entries: Sequence[Entry], token: str) -> None:
+        """Puts entries into the quarantine; repeating it with the same token changes nothing."""
         ...
 
     def forget(self, signal: Signal, tenant: str, segment: int) -> None:
@@ -57,7 +63,7 @@ class ClickHouseEngine:
     """The store itself."""
 
     def __init__(self, ch: ClickHouse) -> None:
-        self._ch = ch
+        self._ch, self._quarantine = ch, QuarantineTable(ch)
 
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
         self._ch.insert_otlp(signal, payload, meta)
@@ -65,6 +71,9 @@ class ClickHouseEngine:
     def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
         sql = load_sql("collector", f"segment_{signal.value}")
         return int(self._ch.query(sql, {"tenant": tenant, "segment": segment}).scalar() or 0)
+
+    def keep(self, entries: Sequence[Entry], token: str) -> None:
+        self._quarantine.keep(entries, token)
 
     def forget(self, signal: Signal, tenant: str, segment: int) -> None:
         for table in TABLES[signal]:

@@ -91,7 +91,7 @@ class SegmentKeeper:
             for file in kept:
                 lacking = self._writer.restore(file, part)
                 if lacking:
-                    self._metrics.restored.inc(abs(lacking))
+                    self._metrics.restored.inc(lacking)
                     _log.warning("rows restored", segment=file.segment, items=lacking)
         self._note.write_text(found)
         self._known = found

@@ -175,11 +175,12 @@ class Ledger:
 def outcomes_of(
     content: SegmentContent, refused: Collection[int] = (), duplicates: Collection[int] = ()
 ) -> dict[LedgerKey, Outcome]:
-    """A segment's outcome when the frames with these indexes were refused or known already, all others stored."""
+    """A segment's outcome: frames with these indexes were refused or known already, all others are where they belong."""
     counts: dict[LedgerKey, list[int]] = {}
     for index, frame in enumerate(content.frames):
         key = LedgerKey(hour_of(frame.received_at_ns), frame.signal, frame.tenant)
-        counts.setdefault(key, [0, 0, 0])[1 if index in refused else 2 if index in duplicates else 0] += frame.items
+        what = 2 if index in duplicates else 1 if frame.reason or index in refused else 0
+        counts.setdefault(key, [0, 0, 0])[what] += frame.items
     for region in content.bad:
         key = LedgerKey(hour_of(content.created_ns), region.claim.signal or UNKNOWN, region.claim.tenant)
         counts.setdefault(key, [0, 0, 0])[1] += region.claim.items

@@ -1,4 +1,4 @@
-"""OTLP/JSON into protobuf messages, strictly by OTLP's own mapping.
+"""OTLP/JSON into serialized protobuf, strictly by OTLP's own mapping.
 
 It differs from protobuf's: ids are hexadecimal, enum values are integers, keys are lowerCamelCase only (an original
 field name is an unknown field), and unknown fields are ignored. 64-bit integers come as numbers or as text, null means
@@ -13,19 +13,24 @@ import binascii
 import math
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
+from collector import wire
 from collector.nested_values import json_text, plain_number
-from collector.otlp_types import ANY_VALUE
+from collector.otlp_types import ANY_VALUE, KEY_VALUE
 from core import InvalidInput
 
 MAX_NESTING = 64
 """Lists and maps inside one another in one attribute value."""
+_SHORT = 100
+"""Key and text of an attribute that is remembered."""
+_LENGTH_1, _LENGTH_2 = wire.tag(1, wire.LENGTH), wire.tag(2, wire.LENGTH)
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 _CHECKED_IDS = frozenset({"opentelemetry.proto.trace.v1.Span.trace_id", "opentelemetry.proto.trace.v1.Span.span_id"})
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
@@ -49,14 +54,14 @@ class _Misfit(Exception):
         return self
 
 
-def parse(body: bytes, into: Message) -> None:
-    """Fills the message from a JSON document; raises InvalidInput."""
+def to_protobuf(body: bytes, message: type[Message]) -> bytes:
+    """A JSON document as the serialized message; raises InvalidInput."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         raise InvalidInput(f"the body is no JSON: {problem}") from None
     try:
-        _fill(into, document)
+        return _message(_fields(message.DESCRIPTOR), document)
     except _Misfit as misfit:
         where = misfit.path.lstrip(".") or "the document"
         raise InvalidInput(f"{where}: wanted {misfit.wanted}, got {misfit.value!r:.80}") from None
@@ -66,80 +71,106 @@ def parse(body: bytes, into: Message) -> None:
 
 # --- messages ---
 
+_Write = Callable[[Any], bytes]
+"""From a JSON value to a field on the wire, its tag included."""
 
-def _fill(message: Any, document: Any) -> None:
+
+def _message(fields: dict[str, tuple[str, _Write]], document: Any) -> bytes:
     if type(document) is not dict:
         raise _Misfit("an object", document)
-    fields = _fields(message.DESCRIPTOR)
+    parts = []
     chosen: set[str] | None = None
     for key, value in document.items():
         field = fields.get(key)
         if field is None or value is None:
             continue
-        name, oneof, put = field
+        oneof, write = field
         if oneof:
             if chosen is not None and oneof in chosen:
                 raise _Misfit(f"one member of {oneof!r}", sorted(document))
             chosen = {oneof} if chosen is None else chosen | {oneof}
         try:
-            put(message, name, value)
+            parts.append(write(value))
         except _Misfit as misfit:
             raise misfit.under(f".{key}") from None
-
-
-_Put = Callable[[Any, str, Any], None]
+    return b"".join(parts)
 
 
 @cache
-def _fields(descriptor: Descriptor) -> dict[str, tuple[str, str, _Put]]:
-    """By JSON name: field name, the oneof it belongs to, and how a value is put into it."""
+def _fields(descriptor: Descriptor) -> dict[str, tuple[str, _Write]]:
+    """By JSON name: the oneof that a field belongs to, and how a value is written."""
     found = {}
     for field in descriptor.fields:
         oneof = field.containing_oneof
         real = "" if oneof is None or oneof.name.startswith("_") else oneof.name
-        found[field.json_name] = (field.name, real, _putter(field))
+        found[field.json_name] = (real, _writer(field))
     return found
 
 
-def _putter(field: FieldDescriptor) -> _Put:
-    if field.message_type is not None:
-        fill = _fill_value if field.message_type.full_name == ANY_VALUE else _fill
-        return _put_messages(fill) if field.is_repeated else _put_message(fill)
-    convert = _converter(field)
-    return _put_scalars(convert) if field.is_repeated else _put_scalar(convert)
+def _writer(field: FieldDescriptor) -> _Write:
+    inner = field.message_type
+    if inner is None:
+        write = wire.writer(field.type)
+        convert = _converter(field)
+        if field.is_repeated:
+            return _packed(wire.tag(field.number, wire.LENGTH), convert, write)
+        tag = wire.tag(field.number, wire.KINDS[field.type])
+        return _time(tag, convert, write) if field.type == _T.TYPE_FIXED64 else _scalar(tag, convert, write)
+    tag = wire.tag(field.number, wire.LENGTH)
+    if inner.full_name == KEY_VALUE and field.is_repeated:
+        return _attributes(tag)
+    write_one = _value if inner.full_name == ANY_VALUE else _later(inner)
+    return _listing(tag, write_one) if field.is_repeated else _nested(tag, write_one)
 
 
-def _put_message(fill: Callable[[Any, Any], None]) -> _Put:
-    def put(message: Any, name: str, value: Any) -> None:
-        child = getattr(message, name)
-        child.SetInParent()
-        fill(child, value)
+def _later(descriptor: Descriptor) -> _Write:
+    """The message's writer, looked up at its first use: a descriptor may lead back to itself."""
+    return lambda document: _message(_fields(descriptor), document)
+
+
+def _nested(tag: bytes, write: _Write) -> _Write:
+    def put(value: Any) -> bytes:
+        inside = write(value)
+        return tag + wire.varint(len(inside)) + inside
 
     return put
 
 
-def _put_messages(fill: Callable[[Any, Any], None]) -> _Put:
-    def put(message: Any, name: str, value: Any) -> None:
-        add = getattr(message, name).add
-        for index, one in enumerate(_listed(value)):
+def _listing(tag: bytes, write: _Write) -> _Write:
+    def put(value: Any) -> bytes:
+        parts = list[bytes]()
+        for one in _listed(value):
             try:
-                fill(add(), one)
+                inside = write(one)
             except _Misfit as misfit:
-                raise misfit.under(f"[{index}]") from None
+                raise misfit.under(f"[{len(parts) // 3}]") from None
+            parts += (tag, wire.varint(len(inside)), inside)
+        return b"".join(parts)
 
     return put
 
 
-def _put_scalar(convert: Callable[[Any], Any]) -> _Put:
-    def put(message: Any, name: str, value: Any) -> None:
-        setattr(message, name, convert(value))
+def _scalar(tag: bytes, convert: Callable[[Any], Any], write: Callable[[Any], bytes]) -> _Write:
+    return lambda value: tag + write(convert(value))
+
+
+def _time(tag: bytes, convert: Callable[[Any], Any], write: Callable[[Any], bytes]) -> _Write:
+    """Nanoseconds are nearly always a text of 19 digits, which fits."""
+
+    def put(value: Any) -> bytes:
+        if type(value) is str and len(value) == 19 and value.isdecimal() and value.isascii():
+            return tag + write(int(value))
+        return tag + write(convert(value))
 
     return put
 
 
-def _put_scalars(convert: Callable[[Any], Any]) -> _Put:
-    def put(message: Any, name: str, value: Any) -> None:
-        getattr(message, name).extend([convert(one) for one in _listed(value)])
+def _packed(tag: bytes, convert: Callable[[Any], Any], write: Callable[[Any], bytes]) -> _Write:
+    """OTLP repeats numbers only, and those are packed."""
+
+    def put(value: Any) -> bytes:
+        inside = b"".join([write(convert(one)) for one in _listed(value)])
+        return tag + wire.varint(len(inside)) + inside
 
     return put
 
@@ -153,22 +184,68 @@ def _listed(value: Any) -> list[Any]:
 # --- attribute values ---
 
 
-def _fill_value(message: Any, document: Any) -> None:
+def _attributes(tag: bytes) -> _Write:
+    """A list of attributes. Most are short texts that come again and again: those are looked up, not written."""
+    fields = _fields(KeyValue.DESCRIPTOR)
+
+    def put(value: Any) -> bytes:
+        parts = list[bytes]()
+        for index, one in enumerate(_listed(value)):
+            try:
+                key, holder = one["key"], one["value"]
+                ((kind, raw),) = holder.items()
+                short = type(raw) is str and type(key) is str and len(raw) + len(key) <= _SHORT and len(one) == 2
+            except (TypeError, KeyError, ValueError, AttributeError):  # of another shape: unusual, or wrong
+                short = False
+            if short and kind == "stringValue":
+                parts.append(_text_attribute(tag, key, raw))
+                continue
+            try:
+                if short and kind == "intValue":
+                    parts.append(_int_attribute(tag, key, raw))
+                else:
+                    inside = _message(fields, one)
+                    parts += (tag, wire.varint(len(inside)), inside)
+            except _Misfit as misfit:
+                raise misfit.under(f"[{index}]") from None
+        return b"".join(parts)
+
+    return put
+
+
+@lru_cache(8192)
+def _text_attribute(tag: bytes, key: str, text: str) -> bytes:
+    return _attribute(tag, key, _LENGTH_1 + wire.text(text))
+
+
+@lru_cache(8192)
+def _int_attribute(tag: bytes, key: str, number: str) -> bytes:
+    try:
+        return _attribute(tag, key, _value({"intValue": number}))
+    except _Misfit as misfit:
+        raise misfit.under(".value") from None
+
+
+def _attribute(tag: bytes, key: str, value: bytes) -> bytes:
+    inside = _LENGTH_1 + wire.text(key) + _LENGTH_2 + wire.varint(len(value)) + value
+    return tag + wire.varint(len(inside)) + inside
+
+
+def _value(document: Any) -> bytes:
     kind, value = _member(document)
     if kind is None:
-        return
+        return b""
     if kind in ("arrayValue", "kvlistValue"):
-        message.string_value = json_text(_plain(document, 0))
-    else:
-        name, convert = _SCALARS[kind]
-        setattr(message, name, _at(kind, convert, value))
+        return _LENGTH_1 + wire.text(json_text(_plain(document, 0)))
+    tag, convert, write = _SCALARS[kind]
+    return tag + write(_at(kind, convert, value))
 
 
 def _member(document: Any) -> tuple[str | None, Any]:
     """The one known member of an AnyValue."""
     if type(document) is not dict:
         raise _Misfit("an object", document)
-    known = [key for key, value in document.items() if value is not None and key in _KINDS]
+    known = [key for key in document if key in _KINDS and document[key] is not None]
     if len(known) > 1:
         raise _Misfit("one kind of value", sorted(known))
     return (known[0], document[known[0]]) if known else (None, None)
@@ -238,7 +315,10 @@ def _converter(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
-        if (type(value) is str and _INTEGER.fullmatch(value)) or (type(value) is float and value.is_integer()):
+        if type(value) is str:
+            if (value.isascii() and value.isdecimal() and len(value) <= 20) or _INTEGER.fullmatch(value):
+                value = int(value)
+        elif type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not int or not low <= value <= high:
             raise _Misfit(f"an integer from {low} to {high}", value)
@@ -301,11 +381,11 @@ def _id_or_nothing(value: Any) -> bytes:
 
 
 _URL_SAFE = str.maketrans("-_", "+/")
-_SCALARS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "stringValue": ("string_value", _text),
-    "boolValue": ("bool_value", _bool),
-    "intValue": ("int_value", _whole(-(2**63), 2**63 - 1)),
-    "doubleValue": ("double_value", _double),
-    "bytesValue": ("bytes_value", _bytes),
+_SCALARS: dict[str, tuple[bytes, Callable[[Any], Any], Callable[[Any], bytes]]] = {
+    "stringValue": (wire.tag(1, wire.LENGTH), _text, wire.writer(_T.TYPE_STRING)),
+    "boolValue": (wire.tag(2, wire.VARINT), _bool, wire.writer(_T.TYPE_BOOL)),
+    "intValue": (wire.tag(3, wire.VARINT), _whole(-(2**63), 2**63 - 1), wire.writer(_T.TYPE_INT64)),
+    "doubleValue": (wire.tag(4, wire.FIXED_64), _double, wire.writer(_T.TYPE_DOUBLE)),
+    "bytesValue": (wire.tag(7, wire.LENGTH), _bytes, wire.writer(_T.TYPE_BYTES)),
 }
 _KINDS = frozenset({*_SCALARS, "arrayValue", "kvlistValue"})

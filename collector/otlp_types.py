@@ -31,12 +31,19 @@ RESPONSES: dict[Signal, type[Message]] = {
     Signal.LOGS: logs_service_pb2.ExportLogsServiceResponse,
     Signal.METRICS: metrics_service_pb2.ExportMetricsServiceResponse,
 }
+PUBLISHED: dict[Signal, type[Message]] = {
+    Signal.TRACES: trace_service_pb2.ExportTraceServiceRequest,
+    Signal.LOGS: logs_service_pb2.ExportLogsServiceRequest,
+    Signal.METRICS: metrics_service_pb2.ExportMetricsServiceRequest,
+}
+"""The requests as published, lists and maps included."""
 REJECTED_FIELDS: dict[Signal, str] = {
     Signal.TRACES: "rejected_spans",
     Signal.LOGS: "rejected_log_records",
     Signal.METRICS: "rejected_data_points",
 }
-ANY_VALUE, TRAPPED = "opentelemetry.proto.common.v1.AnyValue", ("array_value", "kvlist_value")
+ANY_VALUE, KEY_VALUE = "opentelemetry.proto.common.v1.AnyValue", "opentelemetry.proto.common.v1.KeyValue"
+TRAPPED = ("array_value", "kvlist_value")
 _COMMON = "opentelemetry/proto/common/v1/common.proto"
 _TRAP_FILE, _TRAP = "opsintel/trap.proto", ".opsintel.Trap"
 

@@ -21,6 +21,7 @@ from collector.keeper import SegmentKeeper
 from collector.ledger import Ledger
 from collector.limits import make_limits
 from collector.quarantine import Quarantine
+from collector.quarantine_table import QuarantineTable
 from collector.receivers import (
     Authenticate,
     ConnectionLimits,
@@ -32,6 +33,8 @@ from collector.receivers import (
 )
 from collector.remote_write import QueueMetrics
 from collector.resent import SeenRequests
+from collector.rules import Rules
+from collector.screening import Budget, Screening, midnight_ns
 from collector.self_metrics import CollectorMetrics
 from collector.tls import open_tls
 from collector.wal import (
@@ -47,7 +50,7 @@ from collector.wal import (
 )
 from collector.wal.replay import Found
 from collector.writer import SegmentWriter
-from core import Clock, Settings, get_logger
+from core import Clock, Settings, StorageError, get_logger
 from storage import ClickHouse, Signal, StateDb
 
 _log = get_logger("collector")
@@ -101,6 +104,8 @@ class Collector:
                 self._durable, self._found, self.metrics.fsync.observe, self.metrics.log_failures.inc, self._sealed
             ),
         )
+        budget = Budget(settings.quarantine_max_bytes_per_day, clock, self._kept(ch))
+        self.screening = Screening(Rules.of(settings), clock, budget)
         self.limits = make_limits(settings, clock, state, registry, lambda: self.log.bytes_on_disk, share=share)
         self._backlog: Backlog | None = None
         self._writer: SegmentWriter | None = None
@@ -144,6 +149,7 @@ class Collector:
             )
             self._grpc = GrpcServer(
                 self._append_admitted,
+                self.screening,
                 authenticate,
                 self.metrics,
                 host,
@@ -202,6 +208,7 @@ class Collector:
         doors = http_doors(limit, self._clock, self._event_rules, self._queue_metrics)
         return OtlpHttp(
             self._ingest,
+            self.screening,
             authenticate,
             self._pool,
             self.metrics,
@@ -226,15 +233,22 @@ class Collector:
         """Like `append`, without waiting; also the future may raise Unavailable."""
         return self.log.submit([Frame(signal, tenant, self._clock.time_ns(), items, payload)])
 
+    def submit_admitted(self, signal: Signal, tenant: str, admitted: Admitted) -> Future[Position]:
+        """Like `submit`, with what is to be quarantined: durable together, or not at all."""
+        now = self._clock.time_ns()
+        frames = [Frame(signal, tenant, now, admitted.items, admitted.payload)] if admitted.items else []
+        frames += [Frame(signal, tenant, now, kept.items, kept.payload, kept.reason) for kept in admitted.quarantined]
+        return self.log.submit(frames)
+
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until all that this process was given until now is stored; False if that took longer."""
         return self._backlog.wait_settled(self.log.seal(), timeout) if self._backlog else False
 
     def _append_admitted(self, signal: Signal, tenant: str, admitted: Admitted) -> None:
-        self.append(signal, tenant, admitted.payload, admitted.items)
+        self.submit_admitted(signal, tenant, admitted).result()
 
     async def _ingest(self, signal: Signal, tenant: str, admitted: Admitted) -> None:
-        await asyncio.wrap_future(self.submit(signal, tenant, admitted.payload, admitted.items))
+        await asyncio.wrap_future(self.submit_admitted(signal, tenant, admitted))
 
     # --- what the log tells ---
 
@@ -248,6 +262,16 @@ class Collector:
     def _sealed(self) -> None:
         if self._backlog:
             self._backlog.wake()
+
+    def _kept(self, ch: ClickHouse | None) -> dict[str, int]:
+        """Bytes that each tenant has in quarantine since midnight, as far as the store can tell."""
+        if ch is None:
+            return {}
+        try:
+            return QuarantineTable(ch).bytes_since(midnight_ns(self._clock))
+        except StorageError as error:
+            _log.warning("what is in quarantine today is not known", error=str(error))
+            return {}
 
     def _keep_ids_unique(self, state: StateDb, store: Engine | None, files: Files) -> dict[int, int]:
         """The highest id that each lane has ever given, as the ledger knows or else the tables.

@@ -66,6 +66,21 @@ def note_outcome(connection: Connection, segment: int, settled_at: int, lines: I
     )
 
 
+def add_stored(connection: Connection, segment: int, line: Line) -> None:
+    """More of a segment is stored now than when it was settled; part of the caller's transaction.
+
+    A segment that is not compared any more needs no note.
+    """
+    found = connection.execute(select(TABLE.c.stored).where(TABLE.c.segment == segment)).scalar_one_or_none()
+    if found is None:
+        return
+    lines = {(signal, tenant, hour): items for signal, tenant, hour, items in orjson.loads(found)}
+    key = (line.signal, line.tenant, line.hour)
+    lines[key] = lines.get(key, 0) + line.items
+    stored = [[*one, items] for one, items in sorted(lines.items())]
+    connection.execute(update(TABLE).where(TABLE.c.segment == segment).values(stored=orjson.dumps(stored).decode()))
+
+
 def to_check(connection: Connection, *, settled_before: int, recheck_before: int, limit: int) -> list[SettledSegment]:
     """Segments that were never compared, that did not balance, and those that are compared a last time."""
     wanted = or_(TABLE.c.checked_at.is_(None), TABLE.c.balanced.is_(False), TABLE.c.settled_at <= recheck_before)

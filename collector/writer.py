@@ -4,8 +4,9 @@ Several workers store a segment each, oldest first, and may finish in any order.
 token, so repeating any step after a crash changes nothing, whatever became of its neighbours. Frames whose bytes were
 stored before are counted as duplicates and left out. An engine that cannot be reached is asked again for ever, with
 growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is split
-until the refused frames are alone; those go to quarantine, the others are stored. Files of settled segments stay: they
-are the keeper's business.
+until the refused frames are alone; those go to quarantine, the others are stored. Frames that admission set
+aside go to the quarantine's table, by one insert with a token like all else. Files of settled segments stay: they are
+the keeper's business.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TypeVar
 from collector.engine import Engine
 from collector.ledger import Ledger, outcomes_of
 from collector.quarantine import Quarantine
+from collector.quarantine_table import Entry, damaged_entries, frame_entries, refused_entries
 from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Backlog, Frame, Sealed, SegmentContent, SegmentFile, read_segment
@@ -52,11 +54,11 @@ class _Job:
         """Its id."""
         return self.file.segment
 
-    def groups(self) -> dict[tuple[Signal, str], list[_Indexed]]:
-        """The frames to be stored, by what goes into one insert."""
+    def groups(self, *, aside: bool = False) -> dict[tuple[Signal, str], list[_Indexed]]:
+        """The frames to be stored, or those to be put into quarantine, by what goes into one insert."""
         found: dict[tuple[Signal, str], list[_Indexed]] = {}
         for index, frame in enumerate(self.content.frames):
-            if index not in self.duplicates:
+            if index not in self.duplicates and bool(frame.reason) is aside:
                 found.setdefault((frame.signal, frame.tenant), []).append((index, frame))
         return dict(sorted(found.items()))
 
@@ -131,7 +133,10 @@ class SegmentWriter:
             job = self._job(sealed.file, replayed=sealed.replayed)
             for (signal, tenant), frames in job.groups().items():
                 self._store_group(job, signal, tenant, frames)
+            for (signal, tenant), frames in job.groups(aside=True).items():
+                self._store_aside(job, signal, tenant, frames)
             self._retried(lambda: self._keep_aside(job))
+            self._list_aside(job)
             outcomes = outcomes_of(job.content, job.refused, job.duplicates)
             self._retried(lambda: self._ledger.settle(segment, outcomes))
             for key, outcome in outcomes.items():
@@ -157,7 +162,7 @@ class SegmentWriter:
             kept = [(index, frame) for index, frame in frames if index not in job.refused]
             expected = sum(frame.items for _, frame in kept)
             found = self._retried(lambda s=signal, t=tenant: self._engine.stored_items(s, t, job.segment))  # type: ignore[misc]
-            if found != expected:
+            if found < expected:  # more are there when something was replayed from quarantine
                 lacking += expected - found
                 self._replace(job, signal, tenant, kept, incarnation)
         return lacking
@@ -182,6 +187,36 @@ class SegmentWriter:
                 self._split(job, signal, tenant, frames, problem)
         if problem is not None or job.replayed:
             self._verify(job, signal, tenant, frames)
+
+    def _store_aside(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
+        """Puts frames that admission set aside into the table; if that refuses them, they become files."""
+        entries = frame_entries(job.content, [index for index, _ in frames])
+        problem = self._kept(entries, f"{job.segment}-quarantine-{signal}-{tenant}")
+        if problem is not None:
+            job.refused.update((index, str(problem)) for index, _ in frames)
+            return
+        for entry in entries:
+            self._metrics.quarantined.labels(entry.reason).inc(entry.items)
+
+    def _kept(self, entries: Sequence[Entry], token: str) -> StorageError | None:
+        """One insert into the quarantine; None when it was taken, else why it was refused."""
+        refusals = 0
+
+        def attempt() -> StorageError | None:
+            nonlocal refusals
+            try:
+                self._engine.keep(entries, token)
+            except StorageError as error:
+                self._metrics.insert_failures.inc()
+                refusals += 1
+                if isinstance(error, Retryable):
+                    raise
+                if refusals < TRIES_BEFORE_SPLIT:
+                    raise Retryable(str(error)) from error
+                return error
+            return None
+
+        return self._retried(attempt)
 
     def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
         """Halves what was refused until the refused frames are alone."""
@@ -278,6 +313,15 @@ class SegmentWriter:
                 {"signal": signal, "tenant": claim.tenant, "items": claim.items},
             )
             self._metrics.quarantined.labels(region.reason.value).inc(claim.items)
+
+    def _list_aside(self, job: _Job) -> None:
+        """Puts what is kept as a file into the table, too, so that people have one place to look at."""
+        entries = refused_entries(job.content, job.refused)
+        if job.content.bad:
+            with job.file.path.open("rb") as file:
+                entries += damaged_entries(job.content, file)
+        if entries and (problem := self._kept(entries, f"{job.segment}-quarantine-files")) is not None:
+            _log.error("not listed in the quarantine's table", segment=job.segment, error=str(problem))
 
     def _retried(self, attempt: Callable[[], _T]) -> _T:
         """Repeats what may succeed later, with growing, jittered pauses, until it does or the writer is halted."""

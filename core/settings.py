@@ -131,6 +131,43 @@ class Settings(BaseSettings):
         description="Processes that receive OTLP beside the one that owns the engine; 0 means none, it receives itself; "
         "-1 means one for every two processors, none on a single one.",
     )
+    accept_past_days: int = Field(
+        400, ge=0, le=36_500, description="Telemetry whose own time is older is kept in quarantine; 0 accepts any age."
+    )
+    accept_future_minutes: int = Field(
+        60, ge=0, description="Telemetry whose own time is further ahead is kept in quarantine; 0 accepts any."
+    )
+    item_max_attributes: int = Field(
+        512, ge=0, description="Attributes of one item, resource, scope, event or link; more are quarantined; 0: any."
+    )
+    item_max_key_bytes: int = Field(
+        1024, ge=0, description="Longest key of an attribute; a longer one is quarantined; 0: any."
+    )
+    item_max_value_bytes: int = Field(
+        64 * 1024, ge=0, description="Longest value of an attribute; a longer one is quarantined; 0: any."
+    )
+    item_max_name_bytes: int = Field(
+        64 * 1024,
+        ge=0,
+        description="Longest name of a span, event, metric or scope; a longer one is quarantined; 0: any.",
+    )
+    item_max_body_bytes: int = Field(
+        MIB, ge=0, description="Longest body of a log record; a longer one is quarantined; 0: any."
+    )
+    item_max_events: int = Field(1024, ge=0, description="Events of one span; more are quarantined; 0: any.")
+    item_max_links: int = Field(1024, ge=0, description="Links of one span; more are quarantined; 0: any.")
+    quarantine_max_bytes_per_day: int = Field(
+        256 * MIB, ge=0, description="What one tenant may have kept in quarantine in a day (UTC); beyond it, rejected."
+    )
+    cardinality_interval_s: int = Field(
+        900, ge=60, description="Seconds between two looks for attributes with very many values."
+    )
+    cardinality_threshold: int = Field(
+        5_000, ge=10, description="Distinct values in an hour from which an attribute or a metric counts as high."
+    )
+    cardinality_sample_rows: int = Field(
+        500_000, ge=10_000, description="Rows of a tenant's last hour that are looked at, for each signal."
+    )
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")

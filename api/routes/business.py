@@ -18,7 +18,7 @@ YEARS = "a time of the years 1970 to 9998"
 Grain = Annotated[Literal["hour", "day"], Query(description="length of a bucket")]
 
 
-def _aware(value: datetime | None, name: str) -> datetime | None:
+def aware(value: datetime | None, name: str) -> datetime | None:
     if value is not None and value.tzinfo is None:
         raise InvalidInput(f"{name} needs a time zone, got {value.isoformat()}", hint="append Z for UTC")
     try:
@@ -49,8 +49,8 @@ def kpi_series(
 ) -> Any:
     """Buckets from start (14 days ago) to end (now)."""
     found, who = services(request), viewer(request)
-    until = _aware(end, "end") or found.clock.now()
-    since = _aware(start, "start") or max(until, EARLIEST) - timedelta(days=14)
+    until = aware(end, "end") or found.clock.now()
+    since = aware(start, "start") or max(until, EARLIEST) - timedelta(days=14)
     definition = found.catalogue.get(kpi_id)
     values = series(
         found.ch, who.tenant, kpi_id, basis=basis, dimension_value=dimension_value, grain=grain, start=since, end=until

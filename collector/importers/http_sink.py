@@ -44,7 +44,7 @@ class HttpSink:
         base = url.rstrip("/")
         self._url = base if base.endswith("/v1/logs") else f"{base}/v1/logs"
         self._clock, self._sleep, self._give_up_after_s = clock, sleep, give_up_after_s
-        headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
+        headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip", "opsintel-history": "true"}
         if token:
             headers["authorization"] = f"Bearer {token}"
         self._client = httpx.Client(headers=headers, timeout=timeout_s)

@@ -109,8 +109,8 @@ def refuse_as_otlp(headers: Headers, refusal: Refusal) -> Answer:
 
 
 def success_body(signal: Signal, encoding: Encoding, admitted: Admitted) -> bytes:
-    """The Export*ServiceResponse: empty, unless something was rejected."""
-    if not admitted.rejected:
+    """The Export*ServiceResponse: empty, unless something was rejected, or kept aside (a warning, after OTLP)."""
+    if not admitted.reason:
         return b"" if encoding is Encoding.PROTOBUF else b"{}"
     field = REJECTED_FIELDS[signal]
     if encoding is Encoding.PROTOBUF:

@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 
 import grpc
 
-from collector.admission import Admitted, Encoding, admit
+from collector.admission import Admitted, Encoding
 from collector.limits import Gate
 from collector.otlp_status import CRASHED, Refusal, refusal_of
 from collector.otlp_types import SERVICE_NAMES
 from collector.receivers.deadlines import Deadlines
 from collector.receivers.doors import success_body
 from collector.receivers.http import Authenticate
+from collector.screening import HISTORY_HEADER, Screening
 from collector.self_metrics import CollectorMetrics
 from collector.tls import CERTIFICATE_HEADER, TlsMaterial, pem_identities
 from core import Clock, ConfigurationError, InvalidInput, OpsintelError, Role, get_logger
@@ -73,6 +74,7 @@ class GrpcServer:
     def __init__(
         self,
         append: Append,
+        screening: Screening,
         authenticate: Authenticate,
         metrics: CollectorMetrics,
         host: str,
@@ -83,7 +85,8 @@ class GrpcServer:
         clock: Clock,
         tls: TlsMaterial | None = None,
     ) -> None:
-        self._append, self._authenticate, self._metrics, self._gate = append, authenticate, metrics, gate
+        self._append, self._screening, self._gate = append, screening, gate
+        self._authenticate, self._metrics = authenticate, metrics
         self._asks_clients = tls is not None and tls.asks_clients
         self._pool = ThreadPoolExecutor(limits.calls + REFUSERS, thread_name_prefix="otlp-grpc")
         self._deadlines = Deadlines(limits.message_s, clock)
@@ -130,7 +133,8 @@ class GrpcServer:
         return export
 
     def _export(self, signal: Signal, requests: Iterator[bytes], context: Any) -> bytes:
-        principal = self._authenticate(self._headers(context))
+        headers = self._headers(context)
+        principal, history = self._authenticate(headers), headers.get(HISTORY_HEADER, "") == "true"
         principal.require(Role.INGEST)
         principal.require_signal(signal.value)
         with self._gate.enter(principal, None) as visit:
@@ -139,9 +143,9 @@ class GrpcServer:
             size = len(request)
             visit.received(size)
             visit.work_blocking(size)
-            admitted = admit(signal, Encoding.PROTOBUF, request)
+            admitted = self._screening.admit(signal, principal.tenant, Encoding.PROTOBUF, request, history=history)
             visit.decoded(max(size, len(admitted.payload)), admitted.items)
-            if admitted.items:
+            if admitted.durable:
                 self._append(signal, principal.tenant, admitted)
         if admitted.rejected:
             self._metrics.rejected.labels(signal.value).inc(admitted.rejected)

@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from collector.admission import Admitted, admit
+from collector.admission import Admitted, Encoding
 from collector.limits import Gate, Pace
 from collector.otlp_status import CRASHED, METHOD_NOT_ALLOWED, Refusal, refusal_of
 from collector.receivers.body import Body, Disconnected, Message, Receive, TooSlow
 from collector.receivers.doors import Answer, Door, Headers, refuse_as_otlp
 from collector.receivers.guarded import CERTIFICATE_SCOPE
 from collector.receivers.origins import Origins
+from collector.screening import HISTORY_HEADER, Screening
 from collector.self_metrics import CollectorMetrics
 from collector.tls import CERTIFICATE_HEADER
 from core import InvalidInput, NotFound, OpsintelError, Principal, Role, TooLarge, get_logger
@@ -47,6 +48,7 @@ class OtlpHttp:
     def __init__(
         self,
         ingest: Ingest,
+        screening: Screening,
         authenticate: Authenticate,
         pool: ThreadPoolExecutor,
         metrics: CollectorMetrics,
@@ -56,7 +58,7 @@ class OtlpHttp:
         pace: Pace,
         origins: Origins,
     ) -> None:
-        self._ingest, self._authenticate = ingest, authenticate
+        self._ingest, self._screening, self._authenticate = ingest, screening, authenticate
         self._pool, self._metrics, self._doors = pool, metrics, doors
         self._gate, self._pace, self._origins, self._max_bytes = gate, pace, origins, gate.max_bytes
 
@@ -108,16 +110,21 @@ class OtlpHttp:
                 self._gate.counts.refused("slow_body", principal.tenant)
                 raise
             size = len(raw)
+
+            def admission(signal: Signal, encoding: Encoding, request: bytes) -> Admitted:
+                history = headers.get(HISTORY_HEADER, "") == "true"
+                return self._screening.admit(signal, principal.tenant, encoding, request, history=history)
+
             visit.received(size)
             await visit.work(self._max_bytes if costly else size)
             if costly or size > INLINE_BYTES:
-                taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admit)
+                taken = await asyncio.get_running_loop().run_in_executor(self._pool, door.take, headers, raw, admission)
             else:
-                taken = door.take(headers, raw, admit)
+                taken = door.take(headers, raw, admission)
             del raw
             visit.decoded(max(size, len(taken.admitted.payload)), taken.admitted.items)
             principal.require_signal(taken.signal.value)
-            if taken.admitted.items:
+            if taken.admitted.durable:
                 await self._ingest(taken.signal, principal.tenant, taken.admitted)
         if taken.admitted.rejected:
             self._metrics.rejected.labels(taken.signal.value).inc(taken.admitted.rejected)

@@ -9,5 +9,6 @@ FROM
     UNION ALL SELECT SegmentId FROM otel_metrics_histogram
     UNION ALL SELECT SegmentId FROM otel_metrics_exponential_histogram
     UNION ALL SELECT SegmentId FROM otel_metrics_summary
+    UNION ALL SELECT SegmentId FROM quarantine
 )
 GROUP BY lane

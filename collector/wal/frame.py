@@ -17,7 +17,7 @@ from storage import Signal
 MARKER = b"OPSF"
 SALT_BYTES = 4
 PREFIX_BYTES = len(MARKER) + SALT_BYTES
-_HEADER = struct.Struct("<IIIQBBH")  # checksum, body length, items, received at (ns), signal, tenant length, zero
+_HEADER = struct.Struct("<IIIQBBH")  # checksum, body length, items, received at (ns), signal, tenant length, reason
 _SUM_BYTES = 4
 HEADER_BYTES = PREFIX_BYTES + _HEADER.size
 MAX_BODY_BYTES = 1 << 30
@@ -37,13 +37,17 @@ class Damage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An accepted request: `items` spans, log records or metric points in `payload`, serialized OTLP."""
+    """An accepted request: `items` spans, log records or metric points in `payload`, serialized OTLP.
+
+    `reason` is 0 for what is to be stored, else the code of why all of it belongs into quarantine.
+    """
 
     signal: Signal
     tenant: str
     received_at_ns: int
     items: int
     payload: bytes
+    reason: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def encode(frame: Frame, salt: bytes) -> tuple[bytes, bytes]:
     """Header with tenant, and payload, to be written one after the other."""
     tenant = frame.tenant.encode()
     length, code = len(tenant) + len(frame.payload), _CODES[frame.signal]
-    guarded = _HEADER.pack(0, length, frame.items, frame.received_at_ns, code, len(tenant), 0)[_SUM_BYTES:] + tenant
+    numbers = (0, length, frame.items, frame.received_at_ns, code, len(tenant), frame.reason)
+    guarded = _HEADER.pack(*numbers)[_SUM_BYTES:] + tenant
     checksum = zlib.crc32(frame.payload, zlib.crc32(guarded))
     return MARKER + salt + checksum.to_bytes(_SUM_BYTES, "little") + guarded, frame.payload
 
@@ -92,7 +97,7 @@ def decode(data: memoryview, at: int, salt: bytes) -> tuple[Frame, int] | Damage
     if len(data) - at < HEADER_BYTES:
         return Damaged(Damage.BAD_LENGTH, Claim())
     start = at + PREFIX_BYTES
-    checksum, length, items, received, code, tenant_length, zero = _HEADER.unpack_from(data, start)
+    checksum, length, items, received, code, tenant_length, reason = _HEADER.unpack_from(data, start)
     body, end = at + HEADER_BYTES, at + HEADER_BYTES + length
     name = bytes(data[body : body + tenant_length])
     claim = Claim(
@@ -103,9 +108,9 @@ def decode(data: memoryview, at: int, salt: bytes) -> tuple[Frame, int] | Damage
     if zlib.crc32(data[start + _SUM_BYTES : end]) != checksum:
         return Damaged(Damage.BAD_CHECKSUM, claim)
     signal = _SIGNALS.get(code)
-    if signal is None or not tenant_length or zero or not items or claim.tenant.encode() != name:
+    if signal is None or not tenant_length or not items or claim.tenant.encode() != name:
         return Damaged(Damage.BAD_CONTENT, claim)
-    return Frame(signal, claim.tenant, received, items, bytes(data[body + tenant_length : end])), end
+    return Frame(signal, claim.tenant, received, items, bytes(data[body + tenant_length : end]), reason), end
 
 
 def peek(data: bytes | memoryview, at: int) -> tuple[Claim, int] | None:

@@ -18,6 +18,7 @@ class Dataset(StrEnum):
     METRICS = "metrics"
     EVENTS = "events"  # business events: the steps of cases
     KPIS = "kpis"  # results of the KPI jobs
+    QUARANTINE = "quarantine"  # what was refused and kept aside
     HISTORY = "history"  # traces, logs and metrics that arrived more than a month after their time: imports
 
 
@@ -47,6 +48,8 @@ RETAINED: tuple[RetainedTable, ...] = (
     RetainedTable("otel_metrics_summary", Dataset.METRICS, "TimeUnix"),
     RetainedTable("process_events", Dataset.EVENTS, "Timestamp"),
     RetainedTable("case_index", Dataset.EVENTS, "First", "Last", ("otel_traces", "otel_logs")),
+    RetainedTable("quarantine", Dataset.QUARANTINE, "ReceivedAt"),
+    RetainedTable("attribute_cardinality", Dataset.METRICS, "Hour"),
     RetainedTable("kpi_values", Dataset.KPIS, "BucketStart"),
 )
 """Sources stand before the look-up tables that follow them."""

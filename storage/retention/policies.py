@@ -24,6 +24,7 @@ BUILT_IN: Mapping[Dataset, int | None] = {
     Dataset.TRACES: 30,
     Dataset.LOGS: 30,
     Dataset.METRICS: 90,
+    Dataset.QUARANTINE: 90,
     Dataset.EVENTS: None,
     Dataset.KPIS: None,
     Dataset.HISTORY: None,

@@ -6,6 +6,7 @@ from storage.state import (
     key_tables,
     ledger_tables,
     limit_tables,
+    quarantine_tables,
     resent_tables,
     retention_tables,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "key_tables",
     "ledger_tables",
     "limit_tables",
+    "quarantine_tables",
     "resent_tables",
     "retention_tables",
 ]

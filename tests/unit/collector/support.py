@@ -13,6 +13,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.quarantine import Quarantine
+from collector.quarantine_table import Entry
 from collector.wal import Backlog, Frame, SegmentFile, SegmentLog, SystemFiles, lane_folder
 from collector.wal.replay import segment_files
 from core import Clock
@@ -33,13 +34,13 @@ def frame(number: int = 1, *, tenant: str = "shop", items: int = 2, signal: Sign
 
 
 def trace_request(spans: int = 3, service: str = "web-shop") -> ExportTraceServiceRequest:
-    """Spans with ids of their own."""
+    """Spans of now with ids of their own."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
     name = resource.resource.attributes.add(key="service.name")
     name.value.string_value = service
     scope = resource.scope_spans.add()
-    start = 1_772_442_000 * 10**9
+    start = time.time_ns()
     for index in range(spans):
         scope.spans.add(
             name=f"span {index}",
@@ -112,6 +113,7 @@ class FakeEngine:
     def __init__(self, fail: Callable[[int, Signal, bytes, SegmentMeta], Exception | None] = lambda *_: None) -> None:
         self._fail, self.calls, self._lock = fail, 0, threading.Lock()
         self.inserted: dict[str, bytes] = {}  # by token
+        self.quarantined: dict[str, list[Entry]] = {}  # by token
         self.count: Callable[[Signal, str, int], int] = lambda *_: 0
         self.forgotten: list[tuple[Signal, str, int]] = []
         self.life = "first"
@@ -128,6 +130,9 @@ class FakeEngine:
 
     def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
         return self.count(signal, tenant, segment)
+
+    def keep(self, entries: Sequence[Entry], token: str) -> None:
+        assert self.quarantined.setdefault(token, list(entries)) == list(entries), "a token names its rows, forever"
 
     def forget(self, signal: Signal, tenant: str, segment: int) -> None:
         self.forgotten.append((signal, tenant, segment))

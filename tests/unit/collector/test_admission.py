@@ -15,7 +15,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from collector.admission import BAD_SPAN_ID, BAD_TRACE_ID, Encoding, admit
+from collector.admission import Encoding, admit
+from collector.rules import SENTENCES, Reason
 from core import InvalidInput
 from storage import Signal
 from tests.unit.collector.support import trace_request
@@ -83,8 +84,8 @@ def test_impossible_ids_cost_their_own_span_alone(kinds: list[str]) -> None:
     assert (admitted.items, admitted.rejected) == (len(kept), len(kinds) - len(kept))
     assert not kept or ExportTraceServiceRequest.FromString(admitted.payload) == good
     traces = sum("trace" in kind for kind in kinds)
-    assert (f"{traces} because {BAD_TRACE_ID}" in admitted.reason) == bool(traces)
-    assert (BAD_SPAN_ID in admitted.reason) == any("span" in kind for kind in kinds)
+    assert (f"{traces} because {SENTENCES[Reason.BAD_TRACE_ID]}" in admitted.reason) == bool(traces)
+    assert (SENTENCES[Reason.BAD_SPAN_ID] in admitted.reason) == any("span" in kind for kind in kinds)
 
 
 def test_nested_values_are_found_everywhere_in_spans() -> None:
@@ -120,7 +121,9 @@ def test_nested_values_are_found_in_logs_and_metrics() -> None:
     scope = metrics.resource_metrics.add().scope_metrics.add()
     kinds = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
     for kind in kinds:
-        point = getattr(scope.metrics.add(name=kind), kind).data_points.add()
+        point = getattr(scope.metrics.add(name=kind), kind).data_points.add(time_unix_nano=1)
+        if kind in ("gauge", "sum"):
+            point.as_int = 1
         point.attributes.add(key="nested", value=NESTED)
         if kind != "summary":
             point.exemplars.add().filtered_attributes.add(key="nested", value=NESTED)
@@ -187,7 +190,8 @@ def test_json_text_is_exact_by_both_encodings(plain: Any) -> None:
     document = {"key": "nested", "value": otlp_json(plain)}
     request.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="nested", value=any_value(plain))
     body = {"resourceSpans": [{"scopeSpans": [{"spans": [
-        {"traceId": "01" * 16, "spanId": "02" * 8, "attributes": [document]}]}]}]}  # fmt: skip
+        {"traceId": "01" * 16, "spanId": "02" * 8, "startTimeUnixNano": "1", "endTimeUnixNano": "1",
+         "attributes": [document]}]}]}]}  # fmt: skip
     texts = [
         ExportTraceServiceRequest.FromString(admitted.payload)
         .resource_spans[0].scope_spans[0].spans[0].attributes[0].value.string_value

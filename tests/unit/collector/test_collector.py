@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -86,6 +87,7 @@ def test_every_way_in_ends_in_the_table(service: Service, clickhouse: ClickHouse
     packed = gzip.compress(trace_request(1).SerializeToString())
     assert service.post(packed, content_encoding="gzip")[0] == 200
     span = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "from json"}
+    span |= {"startTimeUnixNano": str(time.time_ns()), "endTimeUnixNano": str(time.time_ns())}
     document = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
     assert service.post(json.dumps(document).encode(), JSON)[:2] == (200, b"{}")
     assert service.collector.flush()

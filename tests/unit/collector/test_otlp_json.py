@@ -14,7 +14,8 @@ from collector.otlp_json import MAX_NESTING
 from core import InvalidInput
 from storage import Signal
 
-SPAN = {"traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "eee19b7ec3c1b174"}
+SPAN = {"traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "eee19b7ec3c1b174",
+        "startTimeUnixNano": "1", "endTimeUnixNano": "2"}  # fmt: skip
 
 
 def admitted(**span: Any) -> Any:
@@ -109,7 +110,10 @@ def test_bytes_in_either_alphabet() -> None:
 def test_metric_points() -> None:
     """Numbers with names, 64-bit integers as text, nested messages, optional fields."""
     points = [{"asInt": "-5"}, {"asDouble": "NaN"}, {"asDouble": 2, "exemplars": [{"asInt": 3, "traceId": "ab" * 16}]}]
-    histogram = {"dataPoints": [{"count": "3", "sum": 0.0, "bucketCounts": ["1", 2], "explicitBounds": [1]}]}
+    points = [{"timeUnixNano": "5"} | point for point in points]
+    histogram = {
+        "dataPoints": [{"timeUnixNano": 5, "count": "3", "sum": 0.0, "bucketCounts": ["1", 2], "explicitBounds": [1]}]
+    }
     document = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [
         {"name": "g", "gauge": {"dataPoints": points}},
         {"name": "h", "histogram": histogram | {"aggregationTemporality": 2}}]}]}]}  # fmt: skip
