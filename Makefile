@@ -19,7 +19,7 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 	OPSINTEL_DATA_DIR=$${OPSINTEL_DATA_DIR:-data/demo} $(BIN)/opsintel demo --fresh
 
 .PHONY: test
-test: setup chromium lint ## everything a change must pass; under 15 minutes on two cores
+test: setup chromium test-servers lint ## everything a change must pass; under 15 minutes on two cores
 	$(BIN)/python -m pytest
 
 .PHONY: lint
@@ -36,6 +36,19 @@ chromium:
 	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
 	  echo "installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
 	else echo "NOTE: no Chromium; the browser tests will be skipped. Install it with: sudo apt-get install chromium"; fi
+
+# The tests in tests/servers poll Debian's RabbitMQ, Redis and PostgreSQL; without apt they are skipped and say so.
+# The packages must not start services of their own: the tests start theirs, on free ports, and stop them.
+SERVERS := rabbitmq-server redis-server postgresql
+.PHONY: test-servers
+test-servers:
+	@if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v redis-server >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing $(SERVERS) for the tests of the pollers"; \
+	  policy=/usr/sbin/policy-rc.d; \
+	  if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' > $$policy && chmod +x $$policy && trap "rm -f $$policy" EXIT; fi; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; \
+	else echo "NOTE: the pollers' tests against real servers will be skipped. Install them with: sudo apt-get install $(SERVERS)"; fi
 
 .PHONY: bench
 bench: setup ## spans/s acknowledged and stored, CPU seconds per million spans

@@ -18,6 +18,7 @@ from api.schedule import JobSchedule
 from api.services import Services
 from api.version import VERSION
 from collector import Collector
+from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, ConfigurationError, Settings, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -83,6 +84,7 @@ def build(stores: Stores, clock: Clock) -> Services:
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
     alerts: AlertService = open_alerts(settings, state, ch, clock, http)
+    collector = Collector(settings, clock, ch, state, own.registry)
     return Services(
         settings=settings,
         clock=clock,
@@ -92,7 +94,8 @@ def build(stores: Stores, clock: Clock) -> Services:
         guard=QueryGuard(ch, settings),
         own=own,
         tracing=tracing,
-        collector=Collector(settings, clock, ch, state, own.registry),
+        collector=collector,
+        pollers=Pollers(settings, collector.submit, clock, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
@@ -112,6 +115,8 @@ def running(services: Services) -> Iterator[Services]:
         stack.callback(_quietly, services.collector.stop)
         services.collector.start(services.authenticator.headers)
         if services.settings.jobs_enabled:
+            stack.callback(_quietly, services.pollers.stop)
+            services.pollers.start()
             schedule = JobSchedule(services)
             stack.callback(schedule.stop)
             schedule.start()

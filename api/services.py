@@ -8,6 +8,7 @@ from alerts import AlertService
 from api.keys import Authenticator
 from api.query_guard import QueryGuard
 from collector import Collector
+from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
@@ -30,6 +31,7 @@ class Services:
     own: OwnMetrics
     tracing: SelfTracing | None
     collector: Collector
+    pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
     alerts: AlertService
