@@ -200,7 +200,7 @@ class Kafka(Poller, Tls):
         return self
 
 
-_SELECT = re.compile(r"^\s*(select|with|values)\b", re.IGNORECASE)
+_SELECT = re.compile(r"^\s*(select|with)\b", re.IGNORECASE)
 
 
 class Sql(Poller):
@@ -219,7 +219,7 @@ class Sql(Poller):
     def _one_select(cls, value: str) -> str:
         text = value.strip().removesuffix(";").rstrip()
         if not _SELECT.match(text):
-            raise ValueError("must begin with SELECT, WITH or VALUES")
+            raise ValueError("must begin with SELECT or WITH")
         if ";" in text:
             raise ValueError("must be one statement, without ';' inside")
         return text

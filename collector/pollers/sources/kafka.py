@@ -103,6 +103,8 @@ class KafkaSource:
     ) -> dict[str, dict[Partition, int]]:
         config = self._config
         listed = _wait(admin.list_consumer_groups(request_timeout=deadline.left()), deadline)
+        if listed.errors and not listed.valid:
+            raise KafkaException(listed.errors[0])  # no broker answered, which is not the same as no groups
         problems += [f"a broker did not list its groups: {error}" for error in listed.errors]
         names = [one.group_id for one in listed.valid if matches(one.group_id, config.groups, config.exclude_groups)]
         found: dict[str, dict[Partition, int]] = {}
@@ -187,7 +189,9 @@ class KafkaSource:
         until: Deadline,
         found: dict[tuple[str, int, int], float],
     ) -> None:
-        consumer.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in turn.items()])
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in turn.items()]
+        consumer.assign(places)
+        consumer.resume(places)  # the client remembers what was paused in the turn before
         waiting = dict(turn)
         while waiting and _is_left(until):
             message = consumer.poll(min(0.25, until.left()))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,8 +78,10 @@ class SqlSource:
             }
             return create_engine(self._url, poolclass=NullPool, connect_args=arguments)
         # A path in a URI of SQLite's own, so that a database that is not there is not made.
-        path = quote(os.path.abspath(str(self._url.database)))
-        return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", poolclass=NullPool)
+        uri = f"file:{quote(os.path.abspath(str(self._url.database)))}?mode=ro"
+        return create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=deadline.left()), poolclass=NullPool
+        )
 
     @contextmanager
     def _limited(self, connection: Connection, deadline: Deadline) -> Iterator[None]:
@@ -93,11 +96,10 @@ class SqlSource:
         yield
 
     def _rows(self, connection: Connection) -> list[dict[str, Any]]:
+        # The administrator's own statement, inside one of ours: the server stops at the limit, and only reads.
         limit = self._config.max_queues
-        # Bytes as they stand: a colon in the statement is no parameter of ours.
-        result = connection.execution_options(stream_results=True, max_row_buffer=200).exec_driver_sql(
-            self._config.query.replace("%", "%%") if self._postgres else self._config.query
-        )
+        text = f"SELECT * FROM (\n{self._config.query}\n) AS polled LIMIT {limit + 1}"
+        result = connection.exec_driver_sql(text.replace("%", "%%") if self._postgres else text)
         names = list(result.keys())
         if "name" not in names or "depth" not in names:
             raise PollFailed(
@@ -108,7 +110,7 @@ class SqlSource:
         unknown = [name for name in names if name not in COLUMNS]
         if unknown:
             raise PollFailed(Reason.ANSWER, f"unknown column {unknown[0]!r}", hint=f"columns are {', '.join(COLUMNS)}")
-        rows = result.fetchmany(limit + 1)
+        rows = result.fetchall()
         if len(rows) > limit:
             raise PollFailed(
                 Reason.TOO_MUCH, f"the statement yields more than {limit} rows",
@@ -222,7 +224,7 @@ def _failure(problem: DBAPIError, deadline: Deadline) -> PollFailed:
         return PollFailed(Reason.CREDENTIALS, f"the database refused the user: {text}", hint="check the URL's variable")
     if code == "42501":
         return PollFailed(Reason.FORBIDDEN, f"the user may not do this: {text}", hint="grant SELECT on the table")
-    if code == "25006" or "readonly database" in text:
+    if code == "25006" or "data-modifying" in text or "readonly database" in text:
         return PollFailed(Reason.FORBIDDEN, f"the statement writes: {text}", hint="a poller only reads")
     if code in ("42P01", "3D000") or "no such table" in text or "unable to open database file" in text:
         return PollFailed(Reason.NOT_FOUND, f"it is not there: {text}", hint="check the URL and the statement")
