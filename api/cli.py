@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api import cli_data, cli_ops
+from api import cli_data, cli_ops, cli_pollers
 from api.version import VERSION
 from core import OpsintelError, SystemClock, configure_logging, load_settings
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 cli_data.register(app)
 cli_ops.register(app)
+cli_pollers.register(app)
 
 
 @app.callback()

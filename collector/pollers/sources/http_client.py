@@ -50,7 +50,7 @@ class JsonClient:
             with self._client.stream("GET", url, params=params, timeout=deadline.left()) as response:
                 _refuse(response, where)
                 body = bytearray()
-                for chunk in response.iter_raw(65_536):
+                for chunk in response.iter_raw():  # as it comes: a chunk size would wait for a full one
                     body += chunk
                     if len(body) > self._max_bytes:
                         raise PollFailed(
