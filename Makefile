@@ -37,17 +37,18 @@ chromium:
 	  echo "installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
 	else echo "NOTE: no Chromium; the browser tests will be skipped. Install it with: sudo apt-get install chromium"; fi
 
-# Debian's Prometheus is the sender in the tests of remote write; the package must not start a service of its own.
-SERVERS := prometheus
+# Real servers for tests: the pollers ask Debian's RabbitMQ, Redis and PostgreSQL, remote write is fed by its Prometheus.
+# The packages must not start services of their own: the tests start theirs, on free ports, and stop them.
+SERVERS := rabbitmq-server redis-server postgresql prometheus
 .PHONY: test-servers
 test-servers:
-	@if command -v prometheus >/dev/null 2>&1; then :; \
+	@if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && command -v redis-server >/dev/null 2>&1 && command -v prometheus >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
 	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
 	  echo "installing $(SERVERS) for the tests"; \
 	  policy=/usr/sbin/policy-rc.d; \
 	  if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' > $$policy && chmod +x $$policy && trap "rm -f $$policy" EXIT; fi; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; \
-	else echo "NOTE: the tests with a real Prometheus will be skipped. Install it with: sudo apt-get install $(SERVERS)"; fi
+	else echo "NOTE: tests against real servers will be skipped. Install them with: sudo apt-get install $(SERVERS)"; fi
 
 .PHONY: bench
 bench: setup ## spans/s acknowledged and stored, CPU seconds per million spans

@@ -96,12 +96,13 @@ class QueueSelector(_Model):
     measure: Literal["depth", "oldest_age_s", "over_usual"] = "depth"
     system: str | None = None
     destination: str | None = None
+    consumer_group: str | None = None
     min_depth: float = Field(0.0, ge=0)
 
     @property
     def fields(self) -> frozenset[str]:
         """What templates may name."""
-        return frozenset({"system", "destination", "depth", "oldest_age_s", "usual_depth"})
+        return frozenset({"system", "destination", "consumer_group", "depth", "oldest_age_s", "usual_depth"})
 
 
 class LedgerSelector(_Model):

@@ -53,6 +53,8 @@ class QueuePoint(Protocol):
     @property
     def destination(self) -> str: ...
     @property
+    def consumer_group(self) -> str: ...
+    @property
     def depth(self) -> float: ...
     @property
     def oldest_age_s(self) -> float | None: ...
@@ -196,7 +198,9 @@ class Snapshot:
         return [
             _queue_reading(selector, point)
             for point in self._queue_values
-            if selector.system in (None, point.system) and selector.destination in (None, point.destination)
+            if selector.system in (None, point.system)
+            and selector.destination in (None, point.destination)
+            and selector.consumer_group in (None, point.consumer_group)
         ]
 
     def _read_ledger(self, selector: LedgerSelector) -> list[Reading]:
@@ -258,10 +262,18 @@ def _queue_reading(selector: QueueSelector, point: QueuePoint) -> Reading:
         value = point.oldest_age_s
     elif selector.measure == "over_usual":
         value = None if point.usual_depth is None else point.depth / max(point.usual_depth, 1.0)
+    labels = {"system": point.system, "destination": point.destination}
+    if point.consumer_group:
+        labels["consumer_group"] = point.consumer_group
     return Reading(
-        {"system": point.system, "destination": point.destination},
+        labels,
         value,
         point.at,
         quiet=point.depth < selector.min_depth,
-        values={"depth": point.depth, "oldest_age_s": point.oldest_age_s, "usual_depth": point.usual_depth},
+        values={
+            "consumer_group": point.consumer_group,
+            "depth": point.depth,
+            "oldest_age_s": point.oldest_age_s,
+            "usual_depth": point.usual_depth,
+        },
     )

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from api import cli_access, cli_bench, cli_data, cli_doctor, cli_ops, cli_quarantine, cli_retention
+from api import (
+    cli_access,
+    cli_bench,
+    cli_data,
+    cli_doctor,
+    cli_ops,
+    cli_pollers,
+    cli_quarantine,
+    cli_retention,
+)
 from api.version import VERSION
 from core import OpsintelError, SystemClock, configure_logging, load_settings
 
@@ -26,6 +35,7 @@ cli_retention.register(app)
 cli_doctor.register(app)
 cli_access.register(app)
 cli_quarantine.register(app)
+cli_pollers.register(app)
 
 
 @app.callback()

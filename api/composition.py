@@ -26,6 +26,7 @@ from api.supervisor import Receivers
 from api.version import VERSION
 from collector import Cardinality, LedgerBalance, QuarantineService
 from collector.engine import ClickHouseEngine
+from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import KpiJobs, load_catalogue
@@ -108,6 +109,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
             ch, ClickHouseEngine(ch), state, clock, collector.screening.rules, audit_record(audit)
         ),
         cardinality=Cardinality(settings, ch, clock, own.registry),
+        pollers=Pollers(settings, collector.submit, clock, own.registry),
         catalogue=catalogue,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
@@ -150,6 +152,8 @@ def running(services: Services, *, receive: bool = True) -> Iterator[Services]:
         else:
             services.collector.start(services.authenticator.headers)
         if services.settings.jobs_enabled:
+            stack.callback(_quietly, services.pollers.stop)
+            services.pollers.start()
             schedule = JobSchedule(services)
             stack.callback(schedule.stop)
             schedule.start()

@@ -14,6 +14,7 @@ from api.query_guard import QueryGuard
 from api.receiver import metrics_folder
 from api.supervisor import Receivers
 from collector import Cardinality, Collector, LedgerBalance, QuarantineService
+from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import Catalogue, KpiJobs
@@ -41,6 +42,7 @@ class Services:
     collector: Collector
     quarantine: QuarantineService
     cardinality: Cardinality
+    pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
     alerts: AlertService

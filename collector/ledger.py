@@ -175,7 +175,7 @@ class Ledger:
 def outcomes_of(
     content: SegmentContent, refused: Collection[int] = (), duplicates: Collection[int] = ()
 ) -> dict[LedgerKey, Outcome]:
-    """A segment's outcome: frames with these indexes were refused or known already, all others are where they belong."""
+    """A segment's outcome: frames with these indexes were refused or known before, all others are where they belong."""
     counts: dict[LedgerKey, list[int]] = {}
     for index, frame in enumerate(content.frames):
         key = LedgerKey(hour_of(frame.received_at_ns), frame.signal, frame.tenant)

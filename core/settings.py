@@ -184,6 +184,7 @@ class Settings(BaseSettings):
         "", repr=False, description="Signs notifications after the Standard Webhooks specification (`whsec_…`)."
     )
     rules_file: Path | None = Field(None, description="Alert rules in TOML; empty means the built-in ones.")
+    pollers_file: Path | None = Field(None, description="Queue-depth pollers in TOML; empty means none.")
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )

@@ -129,10 +129,18 @@ ERROR_TYPE: Final = "error.type"
 MESSAGING_SYSTEM: Final = "messaging.system"
 MESSAGING_DESTINATION: Final = "messaging.destination.name"
 MESSAGING_OPERATION: Final = "messaging.operation.type"
+MESSAGING_CONSUMER_GROUP: Final = "messaging.consumer.group.name"
+MESSAGING_PARTITION: Final = "messaging.destination.partition.id"
 
 # --- metrics ---
 QUEUE_DEPTH: Final = "retail.queue.depth"
 QUEUE_OLDEST_AGE: Final = "retail.queue.oldest_age"
+QUEUE_IN_FLIGHT: Final = "retail.queue.in_flight"
+QUEUE_OLDEST_IN_FLIGHT_AGE: Final = "retail.queue.oldest_in_flight_age"
+QUEUE_CONSUMERS: Final = "retail.queue.consumers"
+QUEUE_PUBLISH_RATE: Final = "retail.queue.publish_rate"
+QUEUE_DELIVER_RATE: Final = "retail.queue.deliver_rate"
+QUEUE_PARTITION_DEPTH: Final = "retail.queue.partition_depth"
 
 
 @dataclass(frozen=True)
@@ -241,22 +249,49 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     Attribute(MESSAGING_SYSTEM, _S, _OTEL, "The broker, or `workflow` for people's work queues.", "rabbitmq"),
     Attribute(MESSAGING_DESTINATION, _S, _OTEL, "The queue or topic.", "fulfilment.requests"),
     Attribute(MESSAGING_OPERATION, _S, _OTEL, "What is done with the message: `send` or `process`.", "send"),
+    Attribute(
+        MESSAGING_CONSUMER_GROUP,
+        _S,
+        _OTEL,
+        "Who reads the topic together; on a queue's gauges the group whose backlog it is.",
+        "shipping",
+    ),
+    Attribute(MESSAGING_PARTITION, _S, _OTEL, "The partition of the topic.", "0"),
 )
 
+_QUEUE: Final = (MESSAGING_SYSTEM, MESSAGING_DESTINATION, MESSAGING_CONSUMER_GROUP)
 METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         QUEUE_DEPTH,
         "gauge",
         "{item}",
         "Items waiting in the queue at the time of the point.",
-        (MESSAGING_SYSTEM, MESSAGING_DESTINATION),
+        _QUEUE,
     ),
     Metric(
         QUEUE_OLDEST_AGE,
         "gauge",
         "s",
         "How long the oldest waiting item has waited; 0 when the queue is empty.",
-        (MESSAGING_SYSTEM, MESSAGING_DESTINATION),
+        _QUEUE,
+    ),
+    Metric(QUEUE_IN_FLIGHT, "gauge", "{item}", "Items that consumers hold and have not finished.", _QUEUE),
+    Metric(
+        QUEUE_OLDEST_IN_FLIGHT_AGE,
+        "gauge",
+        "s",
+        "How long the oldest of these has been with its consumer; 0 when there is none.",
+        _QUEUE,
+    ),
+    Metric(QUEUE_CONSUMERS, "gauge", "{consumer}", "Consumers of the queue.", _QUEUE),
+    Metric(QUEUE_PUBLISH_RATE, "gauge", "{item}/s", "Items put into the queue a second.", _QUEUE),
+    Metric(QUEUE_DELIVER_RATE, "gauge", "{item}/s", "Items taken from the queue a second.", _QUEUE),
+    Metric(
+        QUEUE_PARTITION_DEPTH,
+        "gauge",
+        "{item}",
+        "Items waiting in one partition of a topic.",
+        (*_QUEUE, MESSAGING_PARTITION),
     ),
 )
 

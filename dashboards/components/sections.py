@@ -122,7 +122,9 @@ def queue_cards(queues: Sequence[QueueDepth], view: View) -> Component:
     """Small multiples: each queue on its own scale, the furthest from usual first."""
     if not queues:
         return nothing("No queue reports its depth.", "Push the gauge retail.queue.depth to see queues here.")
-    ordered = sorted(queues, key=lambda queue: (-_strangeness(queue), queue.system, queue.destination))
+    ordered = sorted(
+        queues, key=lambda queue: (-_strangeness(queue), queue.system, queue.destination, queue.consumer_group)
+    )
     return html.Div([_queue(queue, view) for queue in ordered], className="tiles")
 
 
@@ -144,14 +146,14 @@ def _queue(queue: QueueDepth, view: View) -> Component:
         accent=factor is not None and factor >= 3,
         from_zero=True,
     )
-    spoken = (
-        f"depth of {queue.destination} over time: now {formats.count(queue.depth)}, "
-        f"peak {formats.count(peak)}, usual {usual}"
-    )
+    group = queue.consumer_group
+    name = f"{queue.destination} for {group}" if group else queue.destination
+    source = f"{queue.system} · {group}" if group else queue.system
+    spoken = f"depth of {name} over time: now {formats.count(queue.depth)}, peak {formats.count(peak)}, usual {usual}"
     stale = view.stale(queue.at)
     return html.Article(
         [
-            html.Div([html.H3(queue.destination, className="mono"), html.Small(queue.system)], className="queue-head"),
+            html.Div([html.H3(queue.destination, className="mono"), html.Small(source)], className="queue-head"),
             html.Div(
                 [
                     html.Span(formats.count(queue.depth), className="queue-depth"),

@@ -26,7 +26,10 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class QueueDepth:
-    """One queue. depth in items; ages in seconds; `usual_depth` is None while no earlier week is known."""
+    """One queue. depth in items; ages in seconds; `usual_depth` is None while no earlier week is known.
+
+    A topic that several consumer groups read is a queue for each of them; `consumer_group` is '' elsewhere.
+    """
 
     system: str
     destination: str
@@ -35,12 +38,13 @@ class QueueDepth:
     at: datetime
     usual_depth: float | None
     series: tuple[tuple[datetime, float], ...]
+    consumer_group: str = ""
 
 
 def queue_depths(
     ch: ClickHouse, tenant: str, now: datetime, window: timedelta, *, timezone: str = "UTC"
 ) -> list[QueueDepth]:
-    """Every queue that reported a depth in (now - window, now], by system and destination.
+    """Every queue that reported a depth in (now - window, now], by system, destination and group.
 
     `usual_depth` is the median of the samples in the same hour of the week, one and two weeks before now; hours are
     counted in `timezone`. Raises InvalidInput when the window is not positive or a time is naive.
@@ -60,8 +64,9 @@ def queue_depths(
             depth=float(row["Depth"]),
             oldest_age_s=float(row["Age"]) if row["HasAge"] else None,
             at=as_utc(row["DepthAt"]),
-            usual_depth=usual.get((row["System"], row["Destination"])),
+            usual_depth=usual.get((row["System"], row["Destination"], row["ConsumerGroup"])),
             series=tuple((as_utc(at), float(depth)) for at, depth in row["Series"]),
+            consumer_group=row["ConsumerGroup"],
         )
         for row in found.dicts()
     ]
@@ -74,10 +79,10 @@ def same_hour_of_week(now: datetime, timezone: str, weeks: int) -> tuple[datetim
     return start, start + HOUR
 
 
-def _usual(ch: ClickHouse, tenant: str, now: datetime, timezone: str) -> dict[tuple[str, str], float | None]:
+def _usual(ch: ClickHouse, tenant: str, now: datetime, timezone: str) -> dict[tuple[str, str, str], float | None]:
     bounds: dict[str, str] = {}
     for weeks in (1, 2):
         start, end = same_hour_of_week(now, timezone, weeks)
         bounds |= {f"week{weeks}_start": sql_time(start), f"week{weeks}_end": sql_time(end)}
     found = ch.query(load_sql("metrics", "queue_usual"), {"tenant": tenant, **bounds})
-    return {(system, destination): finite(usual) for system, destination, usual in found.rows}
+    return {(system, destination, group): finite(usual) for system, destination, group, usual in found.rows}

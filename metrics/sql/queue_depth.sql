@@ -3,6 +3,7 @@
 SELECT
     System,
     Destination,
+    ConsumerGroup,
     argMaxIf(StepDepth, StepDepthAt, StepDepths > 0) AS Depth,
     maxIf(StepDepthAt, StepDepths > 0) AS DepthAt,
     sum(StepAges) > 0 AS HasAge,
@@ -13,6 +14,7 @@ FROM
     SELECT
         Attributes['messaging.system'] AS System,
         Attributes['messaging.destination.name'] AS Destination,
+        Attributes['messaging.consumer.group.name'] AS ConsumerGroup,
         toStartOfInterval(TimeUnix, toIntervalSecond({step:UInt32})) AS Step,
         countIf(MetricName = 'retail.queue.depth') AS StepDepths,
         argMaxIf(Value, TimeUnix, MetricName = 'retail.queue.depth') AS StepDepth,
@@ -22,11 +24,12 @@ FROM
         maxIf(TimeUnix, MetricName = 'retail.queue.oldest_age') AS StepAgeAt
     FROM otel_metrics_gauge
     WHERE TenantId = {tenant:String}
+        AND bitAnd(Flags, 1) = 0 -- no recorded value is not zero
         AND MetricName IN ('retail.queue.depth', 'retail.queue.oldest_age')
         AND TimeUnix > {start:DateTime64(9, 'UTC')}
         AND TimeUnix <= {end:DateTime64(9, 'UTC')}
-    GROUP BY System, Destination, Step
+    GROUP BY System, Destination, ConsumerGroup, Step
 )
-GROUP BY System, Destination
+GROUP BY System, Destination, ConsumerGroup
 HAVING sum(StepDepths) > 0
-ORDER BY System, Destination
+ORDER BY System, Destination, ConsumerGroup

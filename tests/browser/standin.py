@@ -69,6 +69,7 @@ class Queue:
     at: datetime
     usual_depth: float | None
     series: tuple[tuple[datetime, float], ...]
+    consumer_group: str = ""
 
 
 @dataclass(frozen=True)

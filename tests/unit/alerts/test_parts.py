@@ -139,6 +139,14 @@ def test_measures_of_a_queue(measure: Any, depth: float, usual: float | None, va
     assert _queue_reading(QueueSelector(measure=measure, min_depth=40.1), point).quiet
 
 
+def test_consumer_groups_of_a_topic_are_series_of_their_own() -> None:
+    """Two groups on one topic must not share an alert; a queue without groups keeps the labels it always had."""
+    plain = QueueDepth("kafka", "orders", 4.0, 90.0, NOW, None, ())
+    group = QueueDepth("kafka", "orders", 4.0, 90.0, NOW, None, (), "shipping")
+    assert _queue_reading(QueueSelector(), plain).labels == {"system": "kafka", "destination": "orders"}
+    assert _queue_reading(QueueSelector(), group).labels["consumer_group"] == "shipping"
+
+
 def test_the_migrated_tables_are_the_declared_ones(state: StateDb) -> None:
     """Revisions 0002 and 0003 against the tables that the code uses."""
     mine = {name for name in METADATA.tables if name.startswith(("alert_", "control_", "audit_"))}

@@ -64,10 +64,18 @@ def load_spans(ch: ClickHouse, tenant: str, spans: Iterable[Span]) -> None:
 
 
 def load_gauge(
-    ch: ClickHouse, tenant: str, name: str, queue: str, points: Iterable[tuple[datetime, float]], system: str = "rabbit"
+    ch: ClickHouse,
+    tenant: str,
+    name: str,
+    queue: str,
+    points: Iterable[tuple[datetime, float]],
+    system: str = "rabbit",
+    group: str = "",
 ) -> None:
     """Inserts samples of one queue's gauge."""
     columns = ("TenantId", "ServiceName", "MetricName", "Attributes", "TimeUnix", "Value", "ReceivedAt")
     attributes = {"messaging.system": system, "messaging.destination.name": queue}
+    if group:
+        attributes["messaging.consumer.group.name"] = group
     rows = [(tenant, "order-management", name, attributes, at, value, at) for at, value in points]
     ch.insert_rows("otel_metrics_gauge", columns, rows)

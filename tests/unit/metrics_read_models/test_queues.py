@@ -80,6 +80,21 @@ def test_the_hour_of_the_week_is_the_local_one(clock: ManualClock) -> None:
     assert end - start == HOUR
 
 
+def test_consumer_groups_of_a_topic_are_queues_of_their_own(
+    clickhouse: ClickHouse, tenant: str, clock: ManualClock
+) -> None:
+    """Each with its own depth, age and usual depth."""
+    now, week = clock.now(), timedelta(weeks=1)
+    load_gauge(clickhouse, tenant, DEPTH, "orders", [(now, 3.0), (now - week, 30.0)], group="shipping")
+    load_gauge(clickhouse, tenant, DEPTH, "orders", [(now, 0.0), (now - week, 10.0)], group="billing")
+    load_gauge(clickhouse, tenant, AGE, "orders", [(now, 60.0)], group="shipping")
+    found = queue_depths(clickhouse, tenant, now, HOUR)
+    assert [(one.destination, one.consumer_group, one.depth, one.oldest_age_s, one.usual_depth) for one in found] == [
+        ("orders", "billing", 0.0, None, 10.0),
+        ("orders", "shipping", 3.0, 60.0, 30.0),
+    ]
+
+
 def test_tenants_are_apart(clickhouse: ClickHouse, tenant: str, clock: ManualClock) -> None:
     load_gauge(clickhouse, f"{tenant}-other", DEPTH, "orders", [(clock.now(), 1.0)])
     assert queue_depths(clickhouse, tenant, clock.now(), HOUR) == []
