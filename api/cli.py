@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from api import cli_data, cli_ops
+from api import cli_data, cli_import, cli_ops
 from api.version import VERSION
 from core import OpsintelError, SystemClock, configure_logging, load_settings
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+cli_import.register(app)
 cli_data.register(app)
 cli_ops.register(app)
 

@@ -30,6 +30,8 @@ class LogBatch:
         self._request = ExportLogsServiceRequest()
         self._by_system: dict[str, Any] = {}
         self._records = self._characters = 0
+        self.first = ("", 0)
+        """Event id and time of the first record."""
 
     def __len__(self) -> int:
         return self._records
@@ -50,14 +52,17 @@ class LogBatch:
         record.event_name = event.activity
         record.body.string_value = self._body
         attributes = record.attributes
+        if not self._records:
+            self.first = (event.event_id, event.time_ns)
         characters = _OVERHEAD
         pairs = [
             ("retail.stream", self._stream),
-            ("retail.case.id", event.case),
             ("retail.step", event.activity),
             ("retail.seq", str(event.seq)),
             ("retail.event.id", event.event_id),
         ]
+        if event.case:
+            pairs.append(("retail.case.id", event.case))
         if event.start_ns is not None:
             pairs.append(("retail.step.start", str(event.start_ns)))
         for key, text in pairs + event.attributes:
