@@ -19,6 +19,10 @@ from typing import IO, Final, cast
 
 from collector.importers.csv_rows import CsvTable
 from collector.importers.mapping import ColumnMapping
+from collector.importers.ocel import OcelSource, OcelTable
+from collector.importers.ocel_json import OcelJson
+from collector.importers.ocel_sqlite import OcelSqlite
+from collector.importers.ocel_xml import OcelXml
 from collector.importers.parquet_rows import ParquetTable
 from collector.importers.rows import Table
 from collector.importers.xes_rows import XesTable
@@ -28,6 +32,7 @@ from core.errors import Conflict, InvalidInput, NotFound, UnsupportedMedia
 KINDS: Final = ("csv", "parquet", "xes", "ocel-json", "ocel-xml", "ocel-sqlite")
 """What can be imported; `ocel` means whichever of the three the file is."""
 _GZIP, _PARQUET, _SQLITE = b"\x1f\x8b", b"PAR1", b"SQLite format 3\0"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_OURS = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"(\xb5/\xfd": "compressed with Zstandard",
@@ -100,6 +105,8 @@ def open_table(file: Examined, mapping: ColumnMapping) -> Table:
     path = file.path
     if file.kind == "parquet":
         return ParquetTable(path)
+    if file.kind.startswith("ocel-"):
+        return _ocel(file, mapping)
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
         content = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=raw)) if _is_gzip(path) else raw)
@@ -112,9 +119,28 @@ def open_table(file: Examined, mapping: ColumnMapping) -> Table:
         return table
 
 
+def _ocel(file: Examined, mapping: ColumnMapping) -> OcelTable:
+    path = file.path
+
+    def reopen() -> tuple[IO[bytes], IO[bytes]]:
+        raw = path.open("rb")
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if _is_gzip(path) else raw, raw
+
+    source: OcelSource
+    if file.kind == "ocel-sqlite":
+        source = OcelSqlite(path)
+    else:
+        source = (OcelJson if file.kind == "ocel-json" else OcelXml)(reopen, file.size, path.name)
+    try:
+        return OcelTable(source, mapping, path.name)
+    except BaseException:
+        source.close()
+        raise
+
+
 def _csv(path: Path, content: IO[bytes], raw: IO[bytes], size: int, mapping: ColumnMapping) -> CsvTable:
     with _content(path) as start:
-        marked = start.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        marked = start.read(2) in _UTF16
     if marked and mapping.encoding.startswith("utf-8"):
         raise InvalidInput(f"{path.name}: is UTF-16 text, not {mapping.encoding}", hint='set encoding = "utf-16"')
     text = io.TextIOWrapper(content, encoding=mapping.encoding, errors="surrogateescape", newline="")
@@ -133,6 +159,8 @@ def _detect(path: Path, first: bytes) -> str:
             raise UnsupportedMedia(f"{path.name}: is {what} inside gzip", hint="unpack it first")
         return "parquet" if first.startswith(_PARQUET) else "ocel-sqlite"
     start = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(_UTF16):
+        start = start.decode("utf-16", "ignore").encode()
     for magic, what in _NOT_OURS.items():
         if start.startswith(magic):
             raise UnsupportedMedia(f"{path.name}: is {what}; {_OURS}")

@@ -133,7 +133,7 @@ class Interpreter:
             pairs.append(("retail.object.attributes", json.dumps(dict(state.attributes), ensure_ascii=False)))
         if state.relations:
             pairs.append(("retail.objects", state.relations))
-        event_id = f"{self._source}:object:{state.number}"
+        event_id = f"{self._source}:object:{state.number}:{time_ns}"
         return Event("", OBJECT_CHANGED, time_ns, None, state.number, event_id, self._mapping.system, pairs)
 
     # --- the parts of a row ---

@@ -102,7 +102,6 @@ class MarkFile:
         """The import is done; nothing is left of it."""
         try:
             self._path.unlink(missing_ok=True)
-            _lock_of(self._path).unlink(missing_ok=True)
         except OSError as problem:
             raise self._cannot(problem) from None
 
@@ -149,14 +148,18 @@ class MarkFile:
                 path.unlink(missing_ok=True)
 
     def _hold(self) -> None:
-        self._lock = os.open(_lock_of(self._path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        lock = os.open(_lock_of(self._path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock
         except BlockingIOError:
+            os.close(lock)
             raise Conflict(f"{self.mark.file} is being imported by another process", hint="wait for it") from None
 
     def _unlock(self) -> None:
         if self._lock is not None:
+            with contextlib.suppress(OSError):
+                _lock_of(self._path).unlink()
             os.close(self._lock)
             self._lock = None
 
