@@ -89,7 +89,7 @@ def examine(path: Path, wanted: str = "") -> Examined:
     kind = detect(path, wanted)
     stamp = _stamp(path)
     digest = hashlib.sha256()
-    proof = XmlReader(path.name) if kind in {"xes", "ocel-xml"} else None
+    proof = XmlReader.prover(path.name) if kind in {"xes", "ocel-xml"} else None
     with _content(path) as content:
         while chunk := content.read(_CHUNK):
             digest.update(chunk)

@@ -91,7 +91,7 @@ class XesTable:
     # --- the document ---
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        kind = name.rpartition(":")[2]
+        kind = name if name in _KINDS else name.rpartition(":")[2]
         if kind in _KINDS:
             if self._target is not None:
                 self._open(kind, attributes)
@@ -106,10 +106,13 @@ class XesTable:
             self._extension(attributes)
 
     def _end(self, name: str) -> None:
-        kind = name.rpartition(":")[2]
+        kind = name if name in _KINDS else name.rpartition(":")[2]
         if kind in _KINDS:
             if self._target is not None:
-                self._shut(kind)
+                if kind == "list" or self._lists:
+                    self._shut(kind)
+                else:
+                    self._paths.pop()
         elif kind == "event" and self._event is not None:
             event, self._event = self._event, None
             self._target = self._trace if self._in_trace else None

@@ -2,7 +2,8 @@
 
 A document type declaration is refused, and with it every entity of the document's own: no file is fetched and nothing
 grows by expansion. One token (a tag with its attributes, or a text) may have 4 MiB and elements may be nested 100 deep,
-so that a document cannot take the memory. What a document means is not known here.
+so that a document cannot take the memory. `prover` checks a whole document; only what it has accepted is read with
+handlers, which are then called without a detour. What a document means is not known here.
 """
 
 from __future__ import annotations
@@ -27,13 +28,29 @@ class XmlReader:
     def __init__(self, name: str, start: Start | None = None, end: End | None = None) -> None:
         self._name = name
         self._fed = 0
-        self._depth = 0
-        self._start, self._end = start, end
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._doctype
-        self._parser.StartElementHandler = self._opened
-        self._parser.EndElementHandler = self._closed
+        self._parser.StartElementHandler = start
+        self._parser.EndElementHandler = end
+
+    @classmethod
+    def prover(cls, name: str) -> XmlReader:
+        """A reader that only checks: well-formed, no DOCTYPE, no token too long, not nested too deeply."""
+        depth = 0
+
+        def opened(_: str, __: dict[str, str]) -> None:
+            nonlocal depth
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                raise reader.refused(f"elements are nested deeper than {DEPTH_LIMIT}")
+
+        def closed(_: str) -> None:
+            nonlocal depth
+            depth -= 1
+
+        reader = cls(name, opened, closed)
+        return reader
 
     @property
     def line(self) -> int:
@@ -71,18 +88,6 @@ class XmlReader:
     def refused(self, reason: str, line: int | None = None) -> InvalidInput:
         """The error for this place in the document."""
         return InvalidInput(f"{self._name}, line {line or self._parser.CurrentLineNumber}: {reason}")
-
-    def _opened(self, name: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth > DEPTH_LIMIT:
-            raise self.refused(f"elements are nested deeper than {DEPTH_LIMIT}")
-        if self._start:
-            self._start(name, attributes)
-
-    def _closed(self, name: str) -> None:
-        self._depth -= 1
-        if self._end:
-            self._end(name)
 
     def _doctype(self, *_: object) -> None:
         raise self.refused("has a document type declaration (DOCTYPE), which event logs do not need: take it out")
