@@ -66,8 +66,8 @@ class Interpreter:
     ) -> None:
         self._mapping, self._columns, self._source, self._name = mapping, columns, source, name
         self._native = native_times
-        self._object_centric = OCEL_CASES in columns
-        self._ocel = (self._index(OCEL_ID), self._index(OCEL_OBJECTS)) if self._object_centric else None
+        self._object_centric = OCEL_CASES in columns or bool(mapping.explode and mapping.objects)
+        self._ocel = (self._index(OCEL_ID), self._index(OCEL_OBJECTS)) if OCEL_CASES in columns else None
         self._objects = [(kind, self._index(column)) for kind, column in mapping.objects.items()]
         self._read_state_time = time_reader("iso", mapping.zone, beginning=True)
         wanted = mapping.columns

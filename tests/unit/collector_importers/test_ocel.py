@@ -374,9 +374,13 @@ def test_columns_of_a_table_can_be_objects_too(load: Any, kept: Any) -> None:
         "objects": {"order": "orders", "item": "items", "shop": "shop"},
     }
     load(
-        "step,time,orders,items,shop\na,2020-01-01,\"['1','2']\",\"['x','x']\",s1\nb,2020-01-02,\"['1']\",,\n", mapping
+        "step,time,orders,items,shop\na,2020-01-01,\"['1','2']\",\"['x','x']\",s1\nb,2020-01-02,\"['1']\",,\n"
+        "c,2020-01-03,,\"['y']\",\nd,2020-01-03,,,\n",
+        mapping,
     )
-    first, second, third = kept.records
+    first, second, third, caseless, nothing = kept.records
+    assert ("retail.case.id" in caseless, json.loads(caseless["retail.objects"])[0]["id"]) == (False, "y")
+    assert "retail.objects" not in nothing
     assert json.loads(first["retail.objects"]) == [
         {"type": kind, "id": one, "qualifier": ""}
         for kind, one in (("order", "1"), ("order", "2"), ("item", "x"), ("shop", "s1"))
