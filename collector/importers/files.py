@@ -43,7 +43,7 @@ _OURS = "CSV, Parquet, XES and OCEL 2.0 (JSON, XML, SQLite) can be imported"
 _OCEL_XML = re.compile(rb"<(object-types|event-types|objects|events)\b")
 _XES = re.compile(rb"<([\w.-]+:)?log\b")
 _HEAD = 1 << 16
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The elements of a large JSON document's arrays, one at a time, with the line each starts on.
 
-The document must be an object; of its members, arrays with a wanted name are walked, the others are read over. One
+The document must be an object; of its members, arrays with a wanted name are told, the others are read over. One
 element may have 16 MiB; no more than two of them and a chunk are held.
 """
 
@@ -46,8 +46,10 @@ class JsonStream:
             if not isinstance(member, str):
                 raise self._refused("a member has no name")
             self._expect(":")
-            if self._next() == "[" and member in wanted:
-                yield from self._array(member)
+            if self._next() == "[":
+                for element in self._array(member):
+                    if member in wanted:
+                        yield element
             elif member in wanted:
                 raise self._refused(f"{member!r} is not a list")
             else:
