@@ -17,7 +17,7 @@ from typing import IO
 
 from collector.importers.mapping import XES_COLUMNS, ColumnMapping
 from collector.importers.rows import CELL_LIMIT, CLASSIFIED, STARTED, Broken, LeftOut, Record, Row
-from collector.importers.xes_lifecycle import Lifecycle
+from collector.importers.xes_lifecycle import TRANSITION, Lifecycle
 from collector.importers.xml_reader import XmlReader
 from core.errors import InvalidInput
 
@@ -78,7 +78,8 @@ class XesTable:
         return min(1.0, self._raw.tell() / self._size) if self._size else 1.0
 
     def notes(self) -> list[str]:
-        found = self._lifecycle.notes()
+        chosen = any(keep.column == TRANSITION for keep in self._mapping.keep)
+        found = [] if chosen else self._lifecycle.notes()
         for column in sorted(self._wanted - self._seen) if self._events else ():
             close = difflib.get_close_matches(column, sorted(self._seen), 1, 0.4)
             found.append(f"no event has {column!r}" + (f"; did you mean {close[0]!r}?" if close else ""))

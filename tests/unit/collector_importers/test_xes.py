@@ -193,6 +193,7 @@ def test_pairs_keep_to_their_instance(read: Read, kept: Any) -> None:
 def test_starts_and_completions_as_steps_are_told(read: Read) -> None:
     assert any("--lifecycle pairs" in line for line in read(log(life("+a", "-a"))).lines())
     assert read(log(life("-a"))).notes == ()
+    assert read(log(life("+a", "-a")), keep=["lifecycle:transition=COMPLETE"]).notes == ()
 
 
 def test_a_misspelt_attribute_is_told(read: Read) -> None:
