@@ -13,6 +13,7 @@ from api import (
     cli_bench,
     cli_data,
     cli_doctor,
+    cli_import,
     cli_ops,
     cli_pollers,
     cli_quarantine,
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+cli_import.register(app)
 cli_data.register(app)
 cli_ops.register(app)
 cli_bench.register(app)

@@ -86,6 +86,9 @@ class CsvTable:
     def part_done(self) -> float:
         return min(1.0, self._raw.tell() / self._size) if self._size else 1.0
 
+    def notes(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         self._stream.close()
         self._raw.close()

@@ -12,12 +12,12 @@ import difflib
 import json
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from collector.importers.mapping import NAMED, NUMBERED, RESERVED, ColumnMapping
-from collector.importers.rows import is_text
+from collector.importers.rows import OCEL_CASES, OCEL_ID, OCEL_OBJECTS, ObjectState, is_text
 from collector.importers.times import time_reader
 from core.errors import InvalidInput
 
@@ -35,8 +35,15 @@ class BadRow(Exception):
     """The row must not go in; the text says why."""
 
 
+OBJECT_CHANGED = "retail.object.changed"
+"""The event name of records that say something of an object."""
+
+
 class Event(NamedTuple):
-    """One event of one case. `attributes` is shared by the events of a row: do not change it."""
+    """One event of one case. `attributes` is shared by the events of a row: do not change it.
+
+    In an object-centric log an event may have no case; it then goes in for the sake of its objects.
+    """
 
     case: str
     activity: str
@@ -49,13 +56,20 @@ class Event(NamedTuple):
 
 
 class Interpreter:
-    """Looks the mapping's columns up in the header once; raises InvalidInput when one is not there."""
+    """Looks the mapping's columns up in the header once; raises InvalidInput when one is not there.
+
+    Columns that appear later (see `Table.columns`) become attributes as they appear.
+    """
 
     def __init__(
-        self, mapping: ColumnMapping, columns: tuple[str, ...], native_times: frozenset[str], source: str, name: str
+        self, mapping: ColumnMapping, columns: Sequence[str], native_times: frozenset[str], source: str, name: str
     ) -> None:
         self._mapping, self._columns, self._source, self._name = mapping, columns, source, name
         self._native = native_times
+        self._object_centric = OCEL_CASES in columns or bool(mapping.explode and mapping.objects)
+        self._ocel = (self._index(OCEL_ID), self._index(OCEL_OBJECTS)) if OCEL_CASES in columns else None
+        self._objects = [(kind, self._index(column)) for kind, column in mapping.objects.items()]
+        self._read_state_time = time_reader("iso", mapping.zone, beginning=True)
         wanted = mapping.columns
         self._explode = self._index(mapping.explode.column) if mapping.explode else None
         self._separator = mapping.explode.separator if mapping.explode else ""
@@ -70,27 +84,57 @@ class Interpreter:
         self._stamps = self._wide() if mapping.wide else self._single()
         self._width = len(mapping.wide.timestamps) if mapping.wide else 1
         self._others = self._unmapped()
+        self._bound = len(columns)
         self._constants: Pairs = list(mapping.constants.items())
 
     def events(self, cells: list[str], number: int) -> list[Event]:
         """The events of the row with this number (from 1)."""
+        if len(cells) != self._bound:
+            self._grow(cells)
         for index, allowed in self._keep:
             if cells[index] not in allowed:
                 return []
         cases = self._cases(cells[self._case])
+        if not cases and self._object_centric:
+            cases = [""]
         stamps = self._stamps(cells) if cases else []
         if not stamps:
             return []
         system = (cells[self._system] if self._system is not None else "") or self._mapping.system
         attributes = self._attributes(cells)
+        if self._objects or self._ocel:
+            attributes = attributes + self._touched(cells)
+        several = self._explode is not None
         found = []
         for activity, time_ns, start_ns, place in stamps:
             seq = (number * self._width + place) if self._width > 1 else number
             event_id = f"{self._source}:{number}:{place}" if self._mapping.wide else f"{self._source}:{number}"
+            shared = attributes
+            if several:
+                origin = f"{self._source}:{cells[self._ocel[0]]}" if self._ocel else event_id
+                shared = [*attributes, ("retail.event.origin.id", origin)]
             for element, case in enumerate(cases):
-                own_id = f"{event_id}:{element}" if self._explode is not None else event_id
-                found.append(Event(case, activity, time_ns, start_ns, seq, own_id, system, attributes))
+                own_id = f"{event_id}:{element}" if several else event_id
+                found.append(Event(case, activity, time_ns, start_ns, seq, own_id, system, shared))
         return found
+
+    def object_state(self, state: ObjectState) -> Event:
+        """The record that says what the log knows of an object from a time on; raises BadRow."""
+        if not state.type.strip() or not state.id.strip():
+            raise BadRow("an object has no id or no type")
+        if not is_text([state.type, state.id, *(text for pair in state.attributes for text in pair)]):
+            raise BadRow("is not utf-8 text")
+        try:
+            time_ns = self._read_state_time(state.time)
+        except ValueError as problem:
+            raise BadRow(f"time: {problem}") from None
+        pairs = [("retail.object.type", state.type), ("retail.object.id", state.id)]
+        if state.attributes:
+            pairs.append(("retail.object.attributes", json.dumps(dict(state.attributes), ensure_ascii=False)))
+        if state.relations:
+            pairs.append(("retail.objects", state.relations))
+        event_id = f"{self._source}:object:{state.number}:{time_ns}"
+        return Event("", OBJECT_CHANGED, time_ns, None, state.number, event_id, self._mapping.system, pairs)
 
     # --- the parts of a row ---
 
@@ -146,7 +190,25 @@ class Interpreter:
                 pairs.append((key, _number(text, self._columns[index]) if numeric else text))
         return pairs + self._constants
 
+    def _touched(self, cells: list[str]) -> Pairs:
+        """Every object that the row's events touch, as one attribute."""
+        if self._ocel:
+            text = cells[self._ocel[1]]
+            return [("retail.objects", text)] if text else []
+        touched = [
+            {"type": kind, "id": one, "qualifier": ""}
+            for kind, index in self._objects
+            for one in dict.fromkeys(_objects(cells[index]))
+        ]
+        return [("retail.objects", json.dumps(touched, ensure_ascii=False))] if touched else []
+
     # --- the header ---
+
+    def _grow(self, cells: list[str]) -> None:
+        """A row may be older than the newest column, and the columns known here older than the row."""
+        if len(self._columns) != self._bound:
+            self._others, self._bound = self._unmapped(), len(self._columns)
+        cells.extend([""] * (self._bound - len(cells)))
 
     def _index(self, column: str) -> int:
         found = [index for index, name in enumerate(self._columns) if name == column]
@@ -168,6 +230,7 @@ class Interpreter:
     def _unmapped(self) -> list[tuple[int, str]]:
         mapping = self._mapping
         used = {self._case, self._system, *(index for index, _, _ in self._named)}
+        used |= {index for _, index in self._objects} | ({self._ocel[1]} if self._ocel else set())
         times = mapping.wide.timestamps if mapping.wide else (mapping.columns.activity, mapping.columns.timestamp)
         used |= {self._index(column) for column in times}
         if mapping.columns.start:
@@ -204,6 +267,11 @@ def _number(text: str, column: str) -> str:
     except InvalidOperation:
         pass
     raise BadRow(f"{column!r}: {text!r} is not a number")
+
+
+def _objects(text: str) -> list[str]:
+    """Ids of objects: a list as in `_elements`, or one id."""
+    return _elements(text, "") if text.lstrip().startswith("[") else [text.strip()] if text.strip() else []
 
 
 def _elements(text: str, separator: str) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from collector.importers.rows import CLASSIFIED, OCEL_ACTIVITY, OCEL_CASES, OCEL_TIME, STARTED
 from core.errors import InvalidInput, NotFound
 
 NUMBERED = ("quantity", "amount")
@@ -31,9 +32,23 @@ NAMED = {
 }
 """The attributes that mapped columns become."""
 RESERVED = frozenset(
-    {"retail.stream", "retail.case.id", "retail.step", "retail.step.start", "retail.seq", "retail.event.id"}
-)
+    {
+        "retail.stream", "retail.case.id", "retail.step", "retail.step.start", "retail.seq", "retail.event.id",
+        "retail.event.origin.id", "retail.objects", "retail.object.type", "retail.object.id",
+        "retail.object.attributes",
+    }
+)  # fmt: skip
 """Attributes that the importer writes itself; nothing else may be called so."""
+XES_COLUMNS = {
+    "case": "case:concept:name",
+    "activity": "concept:name",
+    "timestamp": "time:timestamp",
+    "resource": "org:resource",
+    "amount": "cost:total",
+    "currency": "cost:currency",
+}
+"""What the standard extensions of XES mean; used where the mapping does not say otherwise."""
+OCEL_COLUMNS = {"activity": OCEL_ACTIVITY, "timestamp": OCEL_TIME}
 
 
 class _Part(BaseModel):
@@ -90,6 +105,9 @@ class ColumnMapping(_Part):
     explode: Explode | None = None
     activity_names: dict[str, str] = Field(default_factory=dict, description="Other event names for activities.")
     attributes: dict[str, str] = Field(default_factory=dict, description="Other attribute names for columns.")
+    objects: dict[str, str] = Field(
+        default_factory=dict, description="Object types and the columns with the ids (one, or a list) of such objects."
+    )
     constants: dict[str, str] = Field(default_factory=dict, description="Attributes that every event gets.")
     other_columns: Literal["all", "none"] = Field("all", description="Whether unmapped columns become attributes.")
     system: str = Field("import", min_length=1, description="service.name where no system column says otherwise.")
@@ -99,6 +117,9 @@ class ColumnMapping(_Part):
     )
     delimiter: str = Field("", description="One character; empty means a tab for .tsv files, else a comma.")
     encoding: str = Field("utf-8-sig", description="Text encoding of a CSV file.")
+    case_object: str = Field("", description="OCEL: the object type that is the case.")
+    classifier: str = Field("", description="XES: the classifier that makes the activity.")
+    lifecycle: Literal["all", "pairs", "complete"] = Field("all", description="XES: which transitions are steps.")
     source: str = Field("", description="Names the data in event ids; empty means the content's checksum does.")
 
     @field_validator("timezone")
@@ -151,6 +172,8 @@ class ColumnMapping(_Part):
             for name in ("activity", "timestamp"):
                 if not getattr(columns, name):
                     raise ValueError(f"columns.{name} is missing: which column holds the {name}?")
+        if not all(kind.strip() and column for kind, column in self.objects.items()):
+            raise ValueError("objects: every object type needs a name and a column")
         self._attribute_names()
         return self
 
@@ -178,22 +201,34 @@ def build_mapping(
     keep: Sequence[str] = (),
     timezone: str | None = None,
     timestamp_format: str | None = None,
+    case_object: str | None = None,
+    classifier: str | None = None,
+    lifecycle: str | None = None,
+    kind: str = "csv",
 ) -> ColumnMapping:
     """Reads the mapping file, if any, lets the given options win, and checks the whole.
 
     `columns` has the keys of `Columns`; None values are left alone. `keep` are texts `COLUMN=VALUE`, added to the
-    file's filters. Raises NotFound for a missing file and InvalidInput that names the key, the value and the way out.
+    file's filters. `kind` is what `detect` found: XES and OCEL say themselves where case, activity and time are. Raises
+    NotFound for a missing file and InvalidInput that names the key, the value and the way out.
     """
     data = _read(file) if file else {}
     given = {name: name_in_file for name, name_in_file in (columns or {}).items() if name_in_file is not None}
     if given:
         table = data.get("columns", {})
         data["columns"] = {**table, **given} if isinstance(table, dict) else table
-    for key, value in (("stream", stream), ("timezone", timezone), ("timestamp_format", timestamp_format)):
-        if value is not None:
-            data[key] = value
+    options = {
+        "stream": stream,
+        "timezone": timezone,
+        "timestamp_format": timestamp_format,
+        "case_object": case_object,
+        "classifier": classifier,
+        "lifecycle": lifecycle,
+    }
+    data |= {key: value for key, value in options.items() if value is not None}
     if keep:
         data["keep"] = [*data.get("keep", []), *(_keep(text) for text in keep)]
+    _defaults(data, kind)
     try:
         return ColumnMapping.model_validate(data)
     except ValidationError as problem:
@@ -201,6 +236,37 @@ def build_mapping(
         raise InvalidInput(
             where + "; ".join(_explain(dict(e)) for e in problem.errors()), hint="see docs/import.md"
         ) from None
+
+
+def _defaults(data: dict[str, Any], kind: str) -> None:
+    """Fills in what the file's format says itself; refuses what it has no meaning for."""
+    xes, ocel = kind == "xes", kind.startswith("ocel")
+    for key, fits, what in (("classifier", xes, "XES"), ("lifecycle", xes, "XES"), ("case_object", ocel, "OCEL 2.0")):
+        if data.get(key) and not fits:
+            raise InvalidInput(f"{key.replace('_', '-')} is for {what}; this file is {kind}")
+    table = data.setdefault("columns", {})
+    if not isinstance(table, dict) or not (xes or ocel):
+        return
+    if ocel:
+        if table.get("case") or "explode" in data or "wide" in data:
+            raise InvalidInput("in an OCEL log the objects of a type are the cases", hint="use --case-object TYPE")
+        data["explode"] = {"column": OCEL_CASES}
+        data["columns"] = OCEL_COLUMNS | table
+        return
+    own = dict(XES_COLUMNS)
+    if data.get("classifier"):
+        if table.get("activity"):
+            raise InvalidInput("either a classifier makes the activity, or a column is it", hint="give one of the two")
+        own["activity"] = CLASSIFIED
+    if data.get("lifecycle") == "pairs":
+        if table.get("start"):
+            raise InvalidInput("lifecycle = pairs makes the start times itself", hint="leave the start column out")
+        own["start"] = STARTED
+    if "explode" in data:
+        del own["case"]
+    if "wide" in data:
+        del own["activity"], own["timestamp"]
+    data["columns"] = own | table
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -50,6 +50,9 @@ class ParquetTable:
     def part_done(self) -> float:
         return self._done / self._rows if self._rows else 1.0
 
+    def notes(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         self._file.close()
 

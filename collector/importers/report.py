@@ -7,10 +7,10 @@ name. It is written only when there is something to write.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from collector.importers.rows import printable
 from core.errors import Unavailable
@@ -33,6 +33,8 @@ class ImportReport:
     """The outcome; `cases` counts distinct case ids of the imported events, `elapsed_s` is in seconds."""
 
     file: str
+    kind: str
+    """What the file is, as in `detect`."""
     source: str
     rows: int
     used: int
@@ -40,26 +42,38 @@ class ImportReport:
     rejected: int
     events: int
     refused: int
-    """Events that the receiver at the other end did not take."""
+    """Records that the receiver at the other end did not take."""
+    resumed: int
+    """Records that an earlier, interrupted run of this import had handed over; they are in the other numbers too."""
+    objects: int
+    """Distinct objects that an object-centric log describes."""
     cases: int
     first: datetime | None
     last: datetime | None
     elapsed_s: float
+    notes: tuple[str, ...]
+    """What people should know about the file."""
     rejections: tuple[Rejection, ...]
     """The first 20."""
     quarantine_file: Path | None
 
     def lines(self) -> list[str]:
         """The report for people, a line a list element."""
-        rate = self.events / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        fresh = max(0, self.events - self.resumed)
+        rate = fresh / self.elapsed_s if self.elapsed_s > 0 else 0.0
         out = [
             f"{self.file}: {self.events:,} events of {self.cases:,} cases from {self.rows:,} rows"
             f" in {self.elapsed_s:.1f} s ({rate:,.0f} events/s)"
         ]
         if self.first and self.last:
             out.append(f"  from {self.first.isoformat()} to {self.last.isoformat()}")
+        if self.resumed:
+            out.append(f"  {self.resumed:,} records were in before: the import went on where it was interrupted")
+        if self.objects:
+            out.append(f"  {self.objects:,} objects with their attributes and relations")
         if self.skipped:
             out.append(f"  {self.skipped:,} rows hold nothing to import (filtered out, or without an object or time)")
+        out += [f"  {note}" for note in self.notes]
         if self.refused:
             out.append(f"  {self.refused:,} events were refused by the receiver")
         if self.rejected:
@@ -68,6 +82,14 @@ class ImportReport:
             if self.rejected > len(self.rejections):
                 out.append(f"    … and {self.rejected - len(self.rejections):,} more")
         return out
+
+    def to_json(self) -> dict[str, Any]:
+        """The report for programs: the same fields, times in ISO 8601."""
+        found = asdict(self)
+        found["first"] = self.first.isoformat() if self.first else None
+        found["last"] = self.last.isoformat() if self.last else None
+        found["quarantine_file"] = str(self.quarantine_file) if self.quarantine_file else None
+        return found
 
 
 class Quarantine:

@@ -23,8 +23,13 @@ _UTC_WORD = re.compile(r"\s*(UTC|GMT)$", re.IGNORECASE)
 _FRACTION = re.compile(r"[.,](\d{7,})", re.ASCII)
 
 
-def time_reader(fmt: str, zone: tzinfo) -> Callable[[str], int]:
-    """A function from text to nanoseconds; it raises ValueError with a reason fit for the person who owns the file."""
+def time_reader(fmt: str, zone: tzinfo, *, beginning: bool = False) -> Callable[[str], int]:
+    """A function from text to nanoseconds; it raises ValueError with a reason fit for the person who owns the file.
+
+    With `beginning` a time up to 1970-01-01 is the first nanosecond of 1970: "from the beginning on".
+    """
+    if beginning:
+        return lambda text: _bounded(max(1, _iso(text, zone)), text)
     if fmt == "iso":
         return lambda text: _bounded(_iso(text, zone), text)
     if fmt in _SCALES:

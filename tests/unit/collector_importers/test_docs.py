@@ -18,7 +18,8 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 def test_example_is_a_mapping(place: int, tmp_path: Path) -> None:
     file = tmp_path / "mapping.toml"
     file.write_text(EXAMPLES[place])
-    assert build_mapping(file).stream
+    kind = "xes" if "lifecycle" in EXAMPLES[place] else "ocel-json" if "case_object" in EXAMPLES[place] else "csv"
+    assert build_mapping(file, kind=kind).stream
 
 
 def test_there_are_examples() -> None:

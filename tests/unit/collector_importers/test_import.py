@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.importers import ColumnMapping, ImportReport, import_file
+from collector.importers import Advance, ColumnMapping, ImportReport, import_file
 from core import ManualClock
 from core.errors import InvalidInput, NotFound, Unavailable, UnsupportedMedia
 
@@ -238,10 +238,10 @@ def test_batches_are_bounded_in_records_and_in_size(load: Load, kept: Any) -> No
 
 
 def test_progress_ends_at_all_of_it(load: Load) -> None:
-    seen: list[tuple[int, float]] = []
-    load("case,step,time\n" + "1,a,2020-01-01\n" * 25, batch_records=10, progress=lambda *told: seen.append(told))
-    assert [rows for rows, _ in seen] == [11, 21, 25]
-    assert seen[-1][1] == 1.0
+    seen: list[Advance] = []
+    load("case,step,time\n" + "1,a,2020-01-01\n" * 25, batch_records=10, progress=seen.append)
+    assert [(now.rows, now.events) for now in seen] == [(11, 10), (21, 20), (25, 25)]
+    assert seen[-1].done == seen[-1].size == 15 * 26
 
 
 def test_header_only_is_an_empty_import(load: Load, kept: Any) -> None:
@@ -264,8 +264,14 @@ def test_header_only_is_an_empty_import(load: Load, kept: Any) -> None:
         pytest.param(b"case;step;time\n", "log.csv", InvalidInput, "separated by ';': set delimiter", id="delimiter"),
         pytest.param(b"case,step,time,case\n", "log.csv", InvalidInput, "'case' is there 2 times", id="column twice"),
         pytest.param(b"PK\x03\x04....", "log.xlsx", UnsupportedMedia, "an Excel workbook", id="Excel"),
-        pytest.param(b"\xef\xbb\xbf<?xml version='1.0'?>", "log.xes", UnsupportedMedia, "XES", id="XES"),
-        pytest.param(gzip.compress(b"<log/>"), "log.xes.gz", UnsupportedMedia, "XES", id="XES in gzip"),
+        pytest.param(b"\xef\xbb\xbf<?xml version='1.0'?><x/>", "l.xml", UnsupportedMedia, "neither XES nor", id="XML"),
+        pytest.param(
+            gzip.compress(b"<log><trace>"), "l.xes.gz", InvalidInput, "line 1: is not well-formed", id="cut XES"
+        ),
+        pytest.param(b'{"ocel:global-log": {}}', "log.jsonocel", UnsupportedMedia, "is OCEL 1.0", id="OCEL 1.0"),
+        pytest.param(
+            gzip.compress(b"SQLite format 3\0"), "l.gz", UnsupportedMedia, "SQLite inside gzip", id="SQLite in gzip"
+        ),
         pytest.param(gzip.compress(b"PAR1"), "log.gz", UnsupportedMedia, "Parquet inside gzip", id="Parquet in gzip"),
         pytest.param(
             gzip.compress(b"case,step,time\n")[:-4], "l.gz", InvalidInput, "nothing was imported", id="cut gzip"
