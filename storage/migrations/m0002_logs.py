@@ -111,8 +111,8 @@ INDEX_COLUMNS = {
     "Stream": "LowCardinality(String)",
     "CaseId": f"String {ZSTD}",
     "TraceId": f"String {ZSTD}",
-    "First": "SimpleAggregateFunction(min, DateTime64(9)) CODEC(Delta(8), ZSTD(1))",
-    "Last": "SimpleAggregateFunction(max, DateTime64(9)) CODEC(Delta(8), ZSTD(1))",
+    "First": f"SimpleAggregateFunction(min, DateTime64(9)) {ZSTD}",
+    "Last": f"SimpleAggregateFunction(max, DateTime64(9)) {ZSTD}",
 }
 
 
