@@ -98,7 +98,7 @@ MIGRATION = Migration(
             "otel_traces",
             COLUMNS,
             "MergeTree",
-            order_by="(TenantId, ServiceName, SpanName, Timestamp)",
+            order_by="(TenantId, ServiceName, SpanName, toDateTime(Timestamp))",
             partition_by=partition("Timestamp"),
             indexes=(
                 "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",

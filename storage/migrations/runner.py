@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import storage.migrations
 from core.errors import Conflict
 from storage.clickhouse.client import ClickHouse
-from storage.migrations.newer import newer_settings_sql
 from storage.migrations.operations import SINGLE_NODE, Migration, Topology
 
 _LEDGER = (
@@ -71,8 +70,7 @@ def migration_status(ch: ClickHouse) -> list[MigrationStatus]:
 def pending_sql(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list[str]:
     """What `migrate_clickhouse` would run, in order."""
     wanted = {status.number for status in migration_status(ch) if not status.applied}
-    steps = [op.sql(topology) for one in all_migrations() if one.number in wanted for op in one.operations]
-    return steps + newer_settings_sql(ch, all_migrations(), topology)
+    return [op.sql(topology) for one in all_migrations() if one.number in wanted for op in one.operations]
 
 
 def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list[str]:
@@ -87,7 +85,6 @@ def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list
             hint="run the release that made it, or start on a new database",
         )
     if all(status.applied for status in migration_status(ch)):
-        _set_newer(ch, topology)
         return []
     holder = secrets.token_hex(8)
     _lock(ch, holder)
@@ -103,16 +100,9 @@ def migrate_clickhouse(ch: ClickHouse, topology: Topology = SINGLE_NODE) -> list
             row = (migration.number, migration.name, checksum(migration))
             ch.insert_rows("schema_migrations", ("number", "name", "checksum"), [row])
             names.append(f"{migration.number:04d}_{migration.name}")
-        _set_newer(ch, topology)
         return names
     finally:
         _unlock(ch)
-
-
-def _set_newer(ch: ClickHouse, topology: Topology) -> None:
-    """Sets what this engine knows beyond the oldest supported one."""
-    for statement in newer_settings_sql(ch, all_migrations(), topology):
-        ch.command(statement)
 
 
 def _lock(ch: ClickHouse, holder: str) -> None:

@@ -86,17 +86,6 @@ def test_a_changed_migration_is_refused(clickhouse: ClickHouse) -> None:
     assert migrate_clickhouse(clickhouse) == []
 
 
-def test_settings_of_newer_engines_are_set_where_the_engine_has_them(clickhouse: ClickHouse) -> None:
-    """They stand after migrating, come back when somebody resets them."""
-    text = "SELECT engine_full FROM system.tables WHERE database = 'opsintel' AND name = 'otel_traces'"
-    assert "merge_use_batch_sorting_queue = 1" in clickhouse.query(text).scalar()
-    clickhouse.command("ALTER TABLE otel_traces RESET SETTING merge_use_batch_sorting_queue")
-    wanted = "ALTER TABLE otel_traces MODIFY SETTING merge_use_batch_sorting_queue = 1"
-    assert pending_sql(clickhouse) == [wanted]
-    assert migrate_clickhouse(clickhouse) == []
-    assert pending_sql(clickhouse) == []
-
-
 def test_on_a_cluster_the_same_migrations_say_so() -> None:
     for migration in all_migrations():
         for operation in migration.operations:
