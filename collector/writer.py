@@ -299,10 +299,14 @@ class SegmentWriter:
             details = {"signal": frame.signal.value, "tenant": frame.tenant, "items": frame.items, "why": reason}
             self._quarantine.keep(segment, content.offsets[index], "refused", frame.payload, details)
             self._metrics.quarantined.labels("refused").inc(frame.items)
+        if content.torn_bytes:  # it was whole when it was sealed: the disk has lost it since
+            tail = _bytes_of(job.file, content.end, content.torn_bytes)
+            _log.error("the end of a sealed segment cannot be read", segment=segment, bytes=len(tail), at=content.end)
+            self._metrics.torn.inc(len(tail))
+            if any(tail):
+                self._quarantine.keep(segment, content.end, "torn_tail", tail, {"bytes": len(tail)})
         for region in content.bad:
-            with job.file.path.open("rb") as file:
-                file.seek(region.offset)
-                data = file.read(region.length)
+            data = _bytes_of(job.file, region.offset, region.length)
             claim = region.claim
             signal = claim.signal.value if claim.signal else None
             self._quarantine.keep(
@@ -334,3 +338,9 @@ class SegmentWriter:
                 if self._halt.wait(pause * self._chance.uniform(0.5, 1.0)):
                     raise _Halted from error
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _bytes_of(file: SegmentFile, offset: int, length: int) -> bytes:
+    with file.path.open("rb") as opened:
+        opened.seek(offset)
+        return opened.read(length)

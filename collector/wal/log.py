@@ -24,7 +24,7 @@ from collector.wal.files import Files, SystemFiles
 from collector.wal.frame import SALT_BYTES, Frame, encode, encoded_size
 from collector.wal.ids import SegmentIds
 from collector.wal.lanes import LaneLock, first_id, free_lane, lane_folder
-from collector.wal.replay import Found, recover
+from collector.wal.replay import Found, recover, segment_files
 from collector.wal.room import Room
 from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_header, file_name
 from core import Clock, Unavailable, get_logger
@@ -106,9 +106,8 @@ class SegmentLog:
         self._work = threading.Condition(self._lock)  # for the committer
         self._progress = threading.Condition(self._lock)  # for those who wait for a seal
         try:
-            highest = 0
+            highest = max((file.segment for file in segment_files(self._folder)), default=0)
             for found in recover(self._folder, self._files, quarantine):
-                highest = max(highest, found.content.segment)
                 self._events.found(found)
             self._ids = SegmentIds(self._folder, self._files, max(floor(self.lane), highest + 1, first_id(self.lane)))
             self._salt = os.urandom(SALT_BYTES)
