@@ -37,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def incarnation(self) -> str:
-        """Changes whenever the engine may have lost what was not on disk; "" when that cannot be told."""
+        """Another life (`storage.same_life`) may have lost what was not on disk; "" when that cannot be told."""
         ...
 
     def highest_segments(self) -> dict[int, int]:

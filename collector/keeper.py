@@ -17,6 +17,7 @@ from collector.self_metrics import CollectorMetrics
 from collector.wal import Backlog, SegmentFile
 from collector.writer import SegmentWriter
 from core import Clock, OpsintelError, get_logger
+from storage import same_life
 
 _log = get_logger("collector.keeper")
 EVERY_S = 5.0
@@ -88,7 +89,7 @@ class SegmentKeeper:
     def _check_incarnation(self, kept: list[SegmentFile]) -> None:
         """Without a note nobody knows what happened, so what is kept is compared then, too."""
         found = self._engine.incarnation()
-        if found == self._known:
+        if same_life(found, self._known):
             return
         if kept:
             _log.warning("the engine's machine may have been started anew; checking what is kept", segments=len(kept))

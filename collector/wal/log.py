@@ -32,6 +32,8 @@ from core import Clock, Unavailable, get_logger
 _log = get_logger("collector.wal")
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
+NAME_AGAIN_S = 1.0
+"""After this time a rename that the disk refused is tried again."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class SegmentLog:
         self._queued_bytes, self._closed, self._seal_asked = 0, False, False
         self._last_sealed = 0
         self._active: _Active | None = None
+        self._unnamed: dict[Path, Path] = {}  # sealed segments that the disk did not let have their names
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for the committer
         self._progress = threading.Condition(self._lock)  # for those who wait for a seal
@@ -181,9 +184,12 @@ class SegmentLog:
         while True:
             with self._lock:
                 while not (self._queue or self._seal_asked or self._closed or self._old()):
-                    self._work.wait(self._until_old())
+                    if not self._work.wait(self._patience()) and self._unnamed:
+                        break
                 batch, self._queue = self._queue, []
                 seal, self._seal_asked, closing = self._seal_asked, False, self._closed
+            if self._unnamed:
+                self._name_sealed()
             if batch:
                 self._commit_all(batch)
             if seal or closing or self._old():
@@ -196,6 +202,11 @@ class SegmentLog:
         """Seconds until the active segment is to be sealed for its age; None while it is empty."""
         first = self._active.first_frame_at if self._active else None
         return None if first is None else self._age_s - (self._clock.monotonic() - first)
+
+    def _patience(self) -> float | None:
+        """Seconds until something is to be done, if nobody asks before; None for ever."""
+        left = self._until_old()
+        return left if not self._unnamed else NAME_AGAIN_S if left is None else min(left, NAME_AGAIN_S)
 
     def _old(self) -> bool:
         left = self._until_old()
@@ -286,19 +297,29 @@ class SegmentLog:
         with contextlib.suppress(OSError):
             self._files.close(active.descriptor)
         length = None if cut else active.length
-        try:
-            self._files.rename(active.path, active.path.with_name(file_name(active.segment, State.SEALED, length)))
-        except OSError as error:  # it is stored after the next start, when somebody repairs the lane
-            _log.error("a segment could not be sealed", segment=active.segment, error=str(error))
+        self._unnamed[active.path] = active.path.with_name(file_name(active.segment, State.SEALED, length))
+        self._name_sealed()
         with self._lock:
             self._active, self._last_sealed = None, active.segment
             self._progress.notify_all()
-        self._events.sealed()
         if reopen:
             try:
                 self._open_segment()
             except OSError as error:  # the next append tries again, and refuses if it fails again
                 _log.warning("no new segment", error=str(error))
+
+    def _name_sealed(self) -> None:
+        """Gives sealed segments their names; what the disk refuses is tried again until it obeys."""
+        for old, new in list(self._unnamed.items()):
+            try:
+                self._files.rename(old, new)
+            except FileNotFoundError:  # somebody took it away
+                _log.error("a segment's file is gone", file=old.name)
+            except OSError as error:  # at the latest whoever repairs the lane names it
+                _log.error("a segment could not be sealed", file=old.name, error=str(error))
+                continue
+            del self._unnamed[old]
+            self._events.sealed()
 
     def _abandon(self, error: BaseException) -> None:
         """Cuts the segment back to what was acknowledged and never writes to it again."""
