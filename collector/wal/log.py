@@ -32,6 +32,8 @@ from core import Clock, Unavailable, get_logger
 _log = get_logger("collector.wal")
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
+ENOUGH_WAITING = 8
+"""With so many sealed segments in the lane, age alone seals no further one."""
 NAME_AGAIN_S = 1.0
 """After this time a rename that the disk refused is tried again."""
 
@@ -51,6 +53,7 @@ class _Active:
     descriptor: int
     length: int  # durable and acknowledged
     first_frame_at: float | None = None  # monotonic seconds
+    due_at: float = 0.0  # when its age is looked at, in the same
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ class SegmentLog:
                 self._name_sealed()
             if batch:
                 self._commit_all(batch)
-            if seal or closing or self._old():
+            if seal or closing or (self._old() and not self._behind()):
                 self._seal(reopen=not closing)
             if closing and not self._left_over():
                 self._drop_empty()
@@ -200,8 +203,8 @@ class SegmentLog:
 
     def _until_old(self) -> float | None:
         """Seconds until the active segment is to be sealed for its age; None while it is empty."""
-        first = self._active.first_frame_at if self._active else None
-        return None if first is None else self._age_s - (self._clock.monotonic() - first)
+        active = self._active
+        return None if active is None or active.first_frame_at is None else active.due_at - self._clock.monotonic()
 
     def _patience(self) -> float | None:
         """Seconds until something is to be done, if nobody asks before; None for ever."""
@@ -211,6 +214,20 @@ class SegmentLog:
     def _old(self) -> bool:
         left = self._until_old()
         return left is not None and left <= 0
+
+    def _behind(self) -> bool:
+        """Whether enough waits for those who store: then what comes goes on into the same segment, up to its size.
+
+        Otherwise a store that is away for a night would find a hundred thousand small files.
+        """
+        try:
+            waiting = sum(1 for name in os.listdir(self._folder) if name.endswith(f".{State.SEALED}"))
+        except OSError:  # too many open files, perhaps: sealing is always right
+            return False
+        if waiting < ENOUGH_WAITING or self._active is None:
+            return False
+        self._active.due_at = self._clock.monotonic() + self._age_s
+        return True
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""
@@ -264,6 +281,7 @@ class SegmentLog:
             self._room.added(size)
             if active.first_frame_at is None:
                 active.first_frame_at = self._clock.monotonic()  # its age begins to count
+                active.due_at = active.first_frame_at + self._age_s
         self._events.durable(frames)
         return None, Position(active.segment, active.length)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.wal import Frame, State, SystemFiles, file_name, lane_of, read_segment
-from core import Conflict, ManualClock, Unavailable
+from collector.wal import Frame, SegmentFile, State, SystemFiles, file_name, lane_of, read_segment
+from collector.wal.log import ENOUGH_WAITING
+from core import Conflict, ManualClock, SystemClock, Unavailable
 from tests.unit.collector.support import eventually, files_of, frame, open_log
 
 
@@ -155,3 +156,27 @@ def test_what_is_no_frame_hurts_nobody_else(bad: Frame, tmp_path: Path, clock: M
         log.append([bad])
     log.append([frame()])
     log.close()
+
+
+def test_a_store_that_is_behind_gets_large_segments(tmp_path: Path) -> None:
+    """Age seals only while few wait: a night without a store makes no hundred thousand files."""
+    log = open_log(tmp_path, SystemClock(), age_s=0.001, segment_bytes=1 << 16)
+    for number in range(ENOUGH_WAITING):
+        log.append([frame(number)])
+        eventually(lambda n=number: len(sealed(tmp_path)) == n + 1)  # type: ignore[misc]
+    for number in range(100):
+        log.append([frame(number)])
+    assert len(sealed(tmp_path)) == ENOUGH_WAITING
+    for file in sealed(tmp_path)[:2]:
+        file.path.rename(file.named(State.SETTLED))
+    eventually(lambda: len(sealed(tmp_path)) == ENOUGH_WAITING - 1)  # the rest follows by its age
+    (last,) = sealed(tmp_path)[-1:]
+    assert len(read_segment(last.path, last.segment).frames) == 100
+    log.append([frame(1)])
+    assert log.seal() > last.segment  # who asks is always obeyed
+    log.close()
+
+
+def sealed(folder: Path) -> list[SegmentFile]:
+    """The segments that wait."""
+    return [file for file in files_of(folder) if file.state is State.SEALED]
