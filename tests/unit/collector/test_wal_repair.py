@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from collector.quarantine import Quarantine
 from collector.wal import State, SystemFiles, lane_folder
 from collector.wal.frame import HEADER_BYTES, MARKER, Damage, Damaged, decode, encode
+from collector.wal.replay import recover
 from collector.wal.segment import HEADER_BYTES as SEGMENT_HEADER_BYTES
 from collector.wal.segment import SegmentHeader, encode_header, parse_segment, read_segment
-from collector.wal.replay import recover
 from core import ConfigurationError, ManualClock
 from storage import Signal
 from tests.unit.collector.support import frame, open_log
