@@ -1,11 +1,11 @@
 """One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
 A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
-large enough, when its first frame is old enough, when it is asked for, and when the disk fails: after a failed write or
-fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back to what was
-acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a crash a refused
-frame may still be found: the log promises "acknowledged means readable" always, and "refused means absent" as far as
-the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
+large enough, when its first frame is old enough and no earlier one waits, when it is asked for, and when the disk fails:
+after a failed write or fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back
+to what was acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a
+crash a refused frame may still be found: the log promises "acknowledged means readable" always, and "refused means
+absent" as far as the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_hea
 from core import Clock, Unavailable, get_logger
 
 _log = get_logger("collector.wal")
+LOOK_EVERY_S = 0.05
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
 
@@ -194,13 +195,22 @@ class SegmentLog:
                 return
 
     def _until_old(self) -> float | None:
-        """Seconds until the active segment is to be sealed for its age; None while it is empty."""
+        """Seconds until the active segment may be sealed for its age; None while it is empty."""
         first = self._active.first_frame_at if self._active else None
-        return None if first is None else self._age_s - (self._clock.monotonic() - first)
+        if first is None:
+            return None
+        left = self._age_s - (self._clock.monotonic() - first)
+        return left if left > 0 or not self._behind() else LOOK_EVERY_S
 
     def _old(self) -> bool:
         left = self._until_old()
         return left is not None and left <= 0
+
+    def _behind(self) -> bool:
+        """Whether an earlier segment still waits: a slow store then gets fewer and larger ones."""
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            return any(entry.name.endswith(f".{State.SEALED}") for entry in entries)
+        return False
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""

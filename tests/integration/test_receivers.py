@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,11 @@ def receivers_of(process: int) -> list[psutil.Process]:
 
 def spans(count: int) -> dict[str, object]:
     """A request of spans that exist once."""
-    made = [{"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": "s"} for _ in range(count)]
+    now = time.time_ns()
+    times = {"startTimeUnixNano": str(now), "endTimeUnixNano": str(now + 1)}
+    made = [
+        {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": "s"} | times for _ in range(count)
+    ]
     return {"resourceSpans": [{"scopeSpans": [{"spans": made}]}]}
 
 

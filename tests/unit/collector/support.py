@@ -63,6 +63,12 @@ def open_backlog(folder: Path, clock: Clock, **options: Any) -> Backlog:
     return Backlog(folder, clock, Quarantine(folder / "quarantine", clock), **options)
 
 
+def pending_of(folder: Path, clock: Clock, tenant: str) -> int:
+    """A tenant's items in the log."""
+    pending = open_backlog(folder, clock).pending().values()
+    return sum(count for items in pending for (_, owner), count in items.items() if owner == tenant)
+
+
 def files_of(folder: Path, lane: int = 0) -> list[SegmentFile]:
     """The segments of a lane."""
     return segment_files(lane_folder(folder, lane))

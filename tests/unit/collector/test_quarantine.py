@@ -45,8 +45,8 @@ def partly_old(spans: int = 4) -> ExportTraceServiceRequest:
 
 def test_kept_counted_and_told(service: Service, clickhouse: ClickHouse, tenant: str) -> None:
     """By both transports: the good span is stored, what may be right is kept, what never will be is rejected."""
-    body = partly_old().SerializeToString()
-    for answer in (service.call(body), service.post(body)[1]):
+    one, two = (partly_old().SerializeToString() for _ in range(2))
+    for answer in (service.call(one), service.post(two)[1]):
         partial = ExportTraceServiceResponse.FromString(answer).partial_success
         assert partial.rejected_spans == 1
         assert "2 of 4 spans are kept in quarantine" in partial.error_message
@@ -62,15 +62,20 @@ def test_kept_counted_and_told(service: Service, clickhouse: ClickHouse, tenant:
     assert service.registry.get_sample_value(metric, {"reason": "too_old"}) == 2
 
 
-def test_a_back_fill_says_so(service: Service, clickhouse: ClickHouse, tenant: str) -> None:
-    """With the header the past is welcome; without it, it is kept aside."""
+def long_ago() -> bytes:
+    """One span of 1970."""
     request = trace_request(1)
     span = request.resource_spans[0].scope_spans[0].spans[0]
     span.start_time_unix_nano, span.end_time_unix_nano = 1_000 * 10**9, 1_001 * 10**9
-    body = request.SerializeToString()
-    assert service.post(body, opsintel_history="true")[:2] == (200, b"")
-    assert service.call(body, **{"opsintel-history": "true"}) == b""
-    assert service.post(body)[1] != b""
+    return request.SerializeToString()
+
+
+def test_a_back_fill_says_so(service: Service, clickhouse: ClickHouse, tenant: str) -> None:
+    """With the header the past is welcome; without it, it is kept aside."""
+    one, two, three = (long_ago() for _ in range(3))
+    assert service.post(one, opsintel_history="true")[:2] == (200, b"")
+    assert service.call(two, **{"opsintel-history": "true"}) == b""
+    assert service.post(three)[1] != b""
     assert service.collector.flush()
     assert service.collector.ledger.totals(tenant)["traces"] == LedgerEntry(stored=2, quarantined=1)
 
@@ -79,10 +84,10 @@ def test_a_full_quarantine_rejects(settings: Settings, clickhouse: ClickHouse, s
     """Never dropped in silence: the same items are rejected with their count; the bound survives a restart."""
     small = load_settings(**settings.model_dump() | {"quarantine_max_bytes_per_day": 300})
     service = Service(small, clickhouse, state, tenant)
-    body = partly_old().SerializeToString()
-    first = ExportTraceServiceResponse.FromString(service.call(body)).partial_success
+    first = ExportTraceServiceResponse.FromString(service.call(partly_old().SerializeToString())).partial_success
     assert first.rejected_spans == 1
     for _ in range(2):
+        body = partly_old().SerializeToString()
         partial = ExportTraceServiceResponse.FromString(service.call(body)).partial_success
         assert partial.rejected_spans == 3
         assert "full for today" in partial.error_message

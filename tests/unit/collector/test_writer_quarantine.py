@@ -11,10 +11,9 @@ import pytest
 from collector.ledger import LedgerEntry
 from collector.quarantine_table import Entry
 from collector.wal import Frame, read_segment
-from collector.wal.replay import segment_files
 from core import QueryRejected, StoreUnavailable
 from storage import StateDb
-from tests.unit.collector.support import FakeEngine, frame
+from tests.unit.collector.support import FakeEngine, files_of, frame
 from tests.unit.collector.test_writer import Stage
 
 
@@ -46,7 +45,8 @@ def test_the_reason_survives_in_the_log(folder: Path, state: StateDb) -> None:
     stage = Stage(folder, state, FakeEngine())
     stage.log.append(mixed())
     stage.log.close()
-    ((segment, path),) = segment_files(folder)
+    (file,) = files_of(folder)
+    segment, path = file.segment, file.path
     assert list(read_segment(path, segment).frames) == mixed()
 
 
@@ -57,7 +57,7 @@ def test_set_aside_goes_into_the_table(times: int, folder: Path, state: StateDb)
     stage = Stage(folder, state, engine)
     segment = stage.log.append(mixed()).segment
     stage.start()
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert engine.inserted == {f"{segment}-traces-shop": mixed()[0].payload + mixed()[2].payload}
     ((token, entries),) = engine.quarantined.items()
     assert token == f"{segment}-quarantine-traces-shop"
@@ -75,7 +75,7 @@ def test_what_the_table_refuses_becomes_a_file(folder: Path, state: StateDb) -> 
     stage = Stage(folder, state, Refusing(QueryRejected("no such table"), 10**6))
     stage.log.append(mixed())
     stage.start()
-    assert stage.writer.flush(20)
+    assert stage.flush(20)
     assert stage.kept() == sorted(one.payload for one in mixed() if one.reason)
     assert stage.ledger.totals()["traces"] == LedgerEntry(stored=4, quarantined=7)
     assert stage.stop()
@@ -87,7 +87,8 @@ def test_refused_and_damaged_data_is_listed_too(folder: Path, state: StateDb) ->
     stage = Stage(folder, state, FakeEngine())
     stage.log.append(frames)
     stage.log.close()
-    ((segment, path),) = segment_files(folder)
+    (file,) = files_of(folder)
+    segment, path = file.segment, file.path
     path.write_bytes(path.read_bytes().replace(frames[1].payload, b"X" + frames[1].payload[1:]))
     bad = frames[2].payload
     engine = FakeEngine(lambda _call, _signal, payload, _meta: QueryRejected("bad content") if bad in payload else None)

@@ -143,7 +143,8 @@ def test_a_log_that_cannot_be_written_is_said_so(
     """503 with a delay: the sender keeps the samples and comes again."""
     service = Service(settings, clickhouse, state, tenant, files=FaultyFiles("sync", 2))
     answer = send(service, v1((UP, [(1.0, AT_MS)])))
-    assert (answer[0], answer[2].headers["retry-after"]) == (503, "5")
+    assert answer[0] == 503
+    assert 5 <= int(answer[2].headers["retry-after"]) <= 10
     assert written(answer) == [None] * 3
     assert send(service, v1((UP, [(1.0, AT_MS)])))[0] == 204
     assert service.close()
