@@ -1,7 +1,7 @@
 """One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
 A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
-large enough, when its first frame is old enough and no earlier one waits, when it is asked for, and when the disk fails:
+large enough, when its first frame is old enough and none waits before it, when it is asked for, when the disk fails:
 after a failed write or fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back
 to what was acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a
 crash a refused frame may still be found: the log promises "acknowledged means readable" always, and "refused means

@@ -98,7 +98,7 @@ def _flip(rig: Rig, *, header: bool) -> int:
     return struck
 
 
-@rows.row("repeated segment", "settled files get the name of sealed ones, while stopped", quick=True)
+@rows.row("repeated segment", "settled files get the name of sealed ones, while stopped")
 def renamed_back(rig: Rig) -> None:
     rig.start().wait_open()
     with rig.load():
@@ -181,7 +181,8 @@ def sync_fails(rig: Rig) -> None:
 
 
 @rows.row("disk error", "every sync fails (EIO) in all receivers, for a while",
-          points=(Point("p", "collector.wal.files", "SystemFiles.sync", "before", "raise", "receiver", once=False),))  # fmt: skip
+          points=(Point("p", "collector.wal.files", "SystemFiles.sync", "before", "raise", "receiver",
+                        once=False),))  # fmt: skip
 def all_syncs_fail(rig: Rig) -> None:
     rig.start().wait_open()
     with rig.load():

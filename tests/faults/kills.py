@@ -14,7 +14,7 @@ KILL = "kill -9"
 SPANS = "INSERT INTO traces_in"
 
 
-@rows.row(KILL, "a receiver, while receiving", quick=True)
+@rows.row(KILL, "a receiver, while receiving")
 def receiver(rig: Rig) -> None:
     rig.start().wait_open()
     with rig.load():
@@ -84,7 +84,7 @@ def owner(rig: Rig) -> None:
     rig.start().wait_open()
 
 
-@rows.row(KILL, "the whole group, while receiving", quick=True)
+@rows.row(KILL, "the whole group, while receiving")
 def group(rig: Rig) -> None:
     rig.start().wait_open()
     for _ in range(3):
@@ -117,7 +117,8 @@ def inserting(rig: Rig) -> None:
 
 for _stage, _point in (
     ("before the decision on duplicates", Point("p", "collector.resent", "SeenRequests.claim")),
-    ("between the decision on duplicates and the insert", Point("p", "collector.resent", "SeenRequests.claim", "after")),
+    ("between the decision on duplicates and the insert",
+     Point("p", "collector.resent", "SeenRequests.claim", "after")),
     ("between the inserts of two signals", Point("p", "collector.engine", "ClickHouseEngine.insert", "after")),
     ("between the inserts and the ledger", Point("p", "collector.ledger", "Ledger.settle")),
     ("between the ledger and the file's new name", Point("p", "collector.wal.backlog", "Backlog.settle")),
@@ -165,12 +166,13 @@ def _first_start_dies(rig: Rig) -> None:
 
 
 rows.row(KILL, "the first start, between two statements of a migration (4 times)",
-         points=(Point("p", "storage.clickhouse.client", "ClickHouse.command", "after"),))(_first_start_dies)  # fmt: skip
+         points=(Point("p", "storage.clickhouse.client", "ClickHouse.command", "after"),),
+         )(_first_start_dies)  # fmt: skip
 rows.row(KILL, "the first start, while the state database is migrated",
          points=(Point("p", "storage.state.database", "command.upgrade", "after"),))(_first_start_dies)  # fmt: skip
 
 
-@rows.row("SIGTERM", "under load", quick=True)
+@rows.row("SIGTERM", "under load")
 def terminated(rig: Rig) -> None:
     rig.start().wait_open()
     with rig.load():

@@ -1,6 +1,6 @@
 """The fault matrix: every fault at every stage, made on the real product, and what was observed.
 
-    python -m tests.faults.matrix [--out docs/fault-matrix.md] [--only TEXT] [--keep]
+    python -m tests.faults.matrix [--out docs/fault-matrix.md] [--only TEXT …] [--keep]
 
 Fails when a row breaks the promise. What it prints and writes is what was seen, not what was hoped for.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -36,7 +37,7 @@ def run(row: Row, folder: Path) -> Result:
         traceback.print_exc()
         first = (str(error).splitlines() or [""])[0][:160]
         return Result(row, None, [f"{type(error).__name__}: {first}"], "", time.monotonic() - started)
-    problems = seen.problems(refused_may_be_stored=row.refused_may_be_stored)
+    problems = seen.problems(refused_may_be_stored=row.refused_may_be_stored, ledger_anew=row.ledger_anew)
     return Result(row, seen, problems, "", time.monotonic() - started)
 
 
@@ -54,10 +55,11 @@ def line(result: Result) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="make every fault on the real product and write down what was seen")
     parser.add_argument("--out", type=Path, help="the page to write")
-    parser.add_argument("--only", default="", help="rows whose fault or stage contains this")
+    parser.add_argument("--only", nargs="*", default=[""], help="rows whose fault or stage contains one of these")
     parser.add_argument("--keep", action="store_true", help="keep the folders of rows that fail")
     options = parser.parse_args()
-    wanted = [row for row in ROWS if options.only.lower() in f"{row.fault} {row.stage} {row.name}".lower()]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
+    wanted = [row for row in ROWS if any(text.lower() in row.words for text in options.only)]
     results = []
     base = Path(tempfile.mkdtemp(prefix="fault-matrix-"))
     for row in wanted:

@@ -1,4 +1,4 @@
-"""What was observed of a row, and whether it keeps the promise: acknowledged means stored once, or kept in quarantine."""
+"""What was observed of a row, and whether it keeps the promise: acknowledged means stored once, or quarantined."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Observed:
         """Acknowledged items that are neither stored nor in quarantine."""
         return max(0, self.missing - self.quarantined)
 
-    def problems(self, *, refused_may_be_stored: bool = False) -> list[str]:
+    def problems(self, *, refused_may_be_stored: bool = False, ledger_anew: bool = False) -> list[str]:
         """Why the row fails; empty when it holds."""
-        found = list(self.imbalance)
+        found = [] if ledger_anew else list(self.imbalance)
         if self.lost:
             found.append(f"{self.lost} acknowledged items lost")
         if self.doubled:

@@ -17,7 +17,11 @@ Work = Callable[[Rig], None]
 
 @dataclass(frozen=True)
 class Row:
-    """`work` starts the product, makes the fault and leaves a product that runs; the rest is the matrix's."""
+    """`work` starts the product, makes the fault and leaves a product that runs; the rest is the matrix's.
+
+    `quick`: it runs with the tests, too. `refused_may_be_stored`: the disk did not obey. `ledger_anew`: the fault took
+    the ledger itself, so that it is not compared with the tables.
+    """
 
     fault: str
     stage: str
@@ -27,11 +31,17 @@ class Row:
     settings: dict[str, str] = field(default_factory=dict)
     quick: bool = False
     refused_may_be_stored: bool = False
+    ledger_anew: bool = False
 
     @property
     def name(self) -> str:
         """Fit for a folder."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self.fault} {self.stage} {self.store}".lower()).strip("-")
+
+    @property
+    def words(self) -> str:
+        """What a row is found by."""
+        return f"{self.fault}: {self.stage} {self.store}".lower()
 
     @contextlib.contextmanager
     def rig(self, folder: Path) -> Iterator[Rig]:
@@ -61,13 +71,14 @@ class Rows:
         points: tuple[Point, ...] = (),
         quick: bool = False,
         refused_may_be_stored: bool = False,
+        ledger_anew: bool = False,
         **settings: str,
     ) -> Callable[[Work], Work]:
         """A decorator; `settings` without their prefix, in lower case."""
         own = {f"OPSINTEL_{name.upper()}": value for name, value in settings.items()}
 
         def add(work: Work) -> Work:
-            self.found.append(Row(fault, stage, work, store, points, own, quick, refused_may_be_stored))
+            self.found.append(Row(fault, stage, work, store, points, own, quick, refused_may_be_stored, ledger_anew))
             return work
 
         return add

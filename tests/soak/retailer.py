@@ -247,7 +247,7 @@ class Makers:
             {
                 "specversion": "1.0", "id": f"e-{number}", "source": "/shop", "subject": f"O-{number // 4}",
                 "type": ("retail.order.placed", "retail.order.validated")[number % 2], "time": now.isoformat(),
-                "data": {"order_id": f"O-{number // 4}", "quantity": 1 + number % 5, "amount": "19.90", "currency": "EUR"},
+                "data": {"order_id": f"O-{number // 4}", "quantity": 3, "amount": "19.90", "currency": "EUR"},
             }
             for number in self._ids(count)
         ]  # fmt: skip

@@ -2,7 +2,7 @@
 
     python -m tests.soak.soak [--equivalent-hours 4] [--speed 24] [--out docs/soak.md]
 
-Load, times in the data and the intervals of the jobs are all `speed` times as fast as in real life. Once in an equivalent
+Load, times in the data and the intervals of the jobs are all `speed` times as fast as in real life. In an equivalent
 hour a receiver is killed (the youngest, so that one lives through it all) and the owner of the engine stands still for
 three seconds. Fails when memory is not flat, when something piles up, or when the books do not agree to the item.
 """
@@ -111,7 +111,7 @@ def books(rig: Rig, told: Told) -> tuple[list[list[Any]], list[str]]:
 
 def soak(folder: Path, hours: float, speed: float) -> Verdict:
     """Starts the service, loads it, looks, stops it."""
-    rig = Rig(folder, settings=settings(speed))
+    rig = Rig(folder, settings=settings(speed) | {"OPSINTEL_WAL_SEGMENT_AGE_MS": "250"})
     told, seconds = Told(), hours * 3600 / speed
     try:
         rig.start().wait_open()
@@ -124,8 +124,9 @@ def soak(folder: Path, hours: float, speed: float) -> Verdict:
         while (left := begun + seconds - time.monotonic()) > 0:
             threading.Event().wait(min(10.0, left))
             done = sum(told.acknowledged.values())
-            print(f"{time.monotonic() - begun:5.0f} s  {done:,} items  "
-                  + "  ".join(f"{name} {found[-1].rss:.0f} MiB" for name, found in sampler.processes.items()), flush=True)  # fmt: skip
+            rss = "  ".join(f"{name} {found[-1].rss:.0f} MiB" for name, found in sampler.processes.items())
+            pending = sampler.stores[-1].pending if sampler.stores else 0
+            print(f"{time.monotonic() - begun:5.0f} s  {done:,} items  {pending:,} pending  {rss}", flush=True)
             assert rig.running.process.poll() is None, "the service ended"
         mishaps.stop()
         for flow in flows:
@@ -153,7 +154,8 @@ def soak(folder: Path, hours: float, speed: float) -> Verdict:
             problems.append(f"the log has {log.count(failure)} × {failure}")
     return Verdict(
         hours, speed, seconds, trends, stores_growth(sampler.stores, from_s=half, speed=speed), lines, told, problems,
-        max((one.log_bytes for one in sampler.stores), default=0), max((one.parts for one in sampler.stores), default=0),
+        max((one.log_bytes for one in sampler.stores), default=0),
+        max((one.parts for one in sampler.stores), default=0),
         max((one.pending for one in sampler.stores), default=0), mishaps.kills, mishaps.pauses, stopped_s,
         chart(sampler.processes, speed),
     )  # fmt: skip
@@ -167,6 +169,7 @@ def main() -> int:
     parser.add_argument("--speed", type=float, default=24.0)
     parser.add_argument("--out", type=Path, help="the page to write; its chart goes beside it, as .svg")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         verdict = soak(Path(folder), options.equivalent_hours, options.speed)
     text = page(verdict)
