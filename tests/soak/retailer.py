@@ -228,7 +228,7 @@ class Makers:
         return Batch("metrics", "/v1/metrics", PROTOBUF, request.SerializeToString(), count)
 
     def samples(self, chance: random.Random, count: int) -> Batch:
-        """What a Prometheus forwards."""
+        """What a Prometheus forwards; a queue's depth is stored under its own name and ours."""
         now_ms, request = self._day.now_ns() // 10**6, WriteRequest()
         one: Any
         for place, _ in enumerate(self._ids(count)):
@@ -238,7 +238,7 @@ class Makers:
             one.samples.add(value=chance.randrange(900), timestamp=now_ms)
         headers = PROTOBUF | {"content-encoding": "snappy", "x-prometheus-remote-write-version": "0.1.0"}
         body = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
-        return Batch("metrics", "/api/v1/write", headers, body, count)
+        return Batch("metrics", "/api/v1/write", headers, body, 2 * count)
 
     def events(self, chance: random.Random, count: int) -> Batch:
         """Orders on their way, as CloudEvents."""
