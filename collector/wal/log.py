@@ -24,7 +24,7 @@ from collector.wal.files import Files, SystemFiles
 from collector.wal.frame import SALT_BYTES, Frame, encode, encoded_size
 from collector.wal.ids import SegmentIds
 from collector.wal.lanes import LaneLock, first_id, free_lane, lane_folder
-from collector.wal.replay import Found, recover
+from collector.wal.replay import Found, recover, segment_files
 from collector.wal.room import Room
 from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_header, file_name
 from core import Clock, Unavailable, get_logger
@@ -35,6 +35,8 @@ PATIENCE = 8
 """How many times as old the next segment gets for every one of its lane that waits already."""
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
+NAME_AGAIN_S = 1.0
+"""After this time a rename that the disk refused is tried again."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,13 @@ class SegmentLog:
         self._queued_bytes, self._closed, self._seal_asked = 0, False, False
         self._last_sealed = 0
         self._active: _Active | None = None
+        self._unnamed: dict[Path, Path] = {}  # sealed segments that the disk did not let have their names
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for the committer
         self._progress = threading.Condition(self._lock)  # for those who wait for a seal
         try:
-            highest = 0
+            highest = max((file.segment for file in segment_files(self._folder)), default=0)
             for found in recover(self._folder, self._files, quarantine):
-                highest = max(highest, found.content.segment)
                 self._events.found(found)
             self._ids = SegmentIds(self._folder, self._files, max(floor(self.lane), highest + 1, first_id(self.lane)))
             self._salt = os.urandom(SALT_BYTES)
@@ -185,9 +187,12 @@ class SegmentLog:
         while True:
             with self._lock:
                 while not (self._queue or self._seal_asked or self._closed or self._old()):
-                    self._work.wait(self._until_old())
+                    if not self._work.wait(self._patience()) and self._unnamed:
+                        break
                 batch, self._queue = self._queue, []
                 seal, self._seal_asked, closing = self._seal_asked, False, self._closed
+            if self._unnamed:
+                self._name_sealed()
             if batch:
                 self._commit_all(batch)
             if seal or closing or self._old():
@@ -206,6 +211,11 @@ class SegmentLog:
             return self._age_s - age
         left = self._age_s * PATIENCE ** min(self._waiting_segments(), 10) - age
         return min(left, LOOK_EVERY_S)
+
+    def _patience(self) -> float | None:
+        """Seconds until something is to be done, if nobody asks before; None for ever."""
+        left = self._until_old()
+        return left if not self._unnamed else NAME_AGAIN_S if left is None else min(left, NAME_AGAIN_S)
 
     def _old(self) -> bool:
         left = self._until_old()
@@ -302,19 +312,29 @@ class SegmentLog:
         with contextlib.suppress(OSError):
             self._files.close(active.descriptor)
         length = None if cut else active.length
-        try:
-            self._files.rename(active.path, active.path.with_name(file_name(active.segment, State.SEALED, length)))
-        except OSError as error:  # it is stored after the next start, when somebody repairs the lane
-            _log.error("a segment could not be sealed", segment=active.segment, error=str(error))
+        self._unnamed[active.path] = active.path.with_name(file_name(active.segment, State.SEALED, length))
+        self._name_sealed()
         with self._lock:
             self._active, self._last_sealed = None, active.segment
             self._progress.notify_all()
-        self._events.sealed()
         if reopen:
             try:
                 self._open_segment()
             except OSError as error:  # the next append tries again, and refuses if it fails again
                 _log.warning("no new segment", error=str(error))
+
+    def _name_sealed(self) -> None:
+        """Gives sealed segments their names; what the disk refuses is tried again until it obeys."""
+        for old, new in list(self._unnamed.items()):
+            try:
+                self._files.rename(old, new)
+            except FileNotFoundError:  # somebody took it away
+                _log.error("a segment's file is gone", file=old.name)
+            except OSError as error:  # at the latest whoever repairs the lane names it
+                _log.error("a segment could not be sealed", file=old.name, error=str(error))
+                continue
+            del self._unnamed[old]
+            self._events.sealed()
 
     def _abandon(self, error: BaseException) -> None:
         """Cuts the segment back to what was acknowledged and never writes to it again."""

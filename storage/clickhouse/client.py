@@ -230,10 +230,14 @@ class ClickHouse:
         return 0.0
 
     def incarnation(self) -> str:
-        """Changes when the machine (embedded engine) or the server was started anew; "" when that cannot be told."""
+        """Tells when the machine (embedded engine) or the server was started anew, see `same_life`; "" if it cannot."""
         if self.embedded:
             return boot_id()
-        return str(self.query("SELECT concat(toString(serverUUID()), ' ', toString(now() - uptime()))").scalar())
+        return str(
+            self.query(
+                "SELECT concat(toString(serverUUID()), ' ', toString(toUnixTimestamp(now()) - uptime()))"
+            ).scalar()
+        )
 
     def close(self) -> None:
         """Closes every handle; waits for calls that are under way."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.wal import Frame, State, SystemFiles, file_name, lane_of, read_segment
+from collector.wal import Frame, SegmentFile, State, SystemFiles, file_name, lane_of, read_segment
 from core import Conflict, ManualClock, Unavailable
 from tests.unit.collector.support import eventually, files_of, frame, open_log
 
@@ -186,3 +186,8 @@ def test_what_is_no_frame_hurts_nobody_else(bad: Frame, tmp_path: Path, clock: M
         log.append([bad])
     log.append([frame()])
     log.close()
+
+
+def sealed(folder: Path) -> list[SegmentFile]:
+    """The segments that wait."""
+    return [file for file in files_of(folder) if file.state is State.SEALED]
