@@ -64,6 +64,14 @@ bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency,
 durability: setup ## the black-box kill test with 50 rounds; about 20 minutes
 	$(BIN)/python ../shared/acceptance/durability.py --opsintel $(abspath $(BIN)/opsintel) --rounds 50
 
+.PHONY: fault-matrix
+fault-matrix: setup ## every fault at every stage on the real service, and what was observed; about 20 minutes, as root for small disks
+	$(BIN)/python -m tests.faults.matrix --out docs/fault-matrix.md
+
+.PHONY: soak
+soak: setup ## four hours of load in ten minutes: memory must stay flat and the books exact; SOAK=... for other lengths
+	$(BIN)/python -m tests.soak.soak --out docs/soak.md $(SOAK)
+
 .PHONY: docs
 docs: setup ## the generated pages
 	$(BIN)/python -m metrics.docs_gen

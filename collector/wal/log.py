@@ -1,11 +1,11 @@
 """One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
 A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
-large enough, when its first frame is old enough, when it is asked for, and when the disk fails: after a failed write or
-fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back to what was
-acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a crash a refused
-frame may still be found: the log promises "acknowledged means readable" always, and "refused means absent" as far as
-the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
+large enough, when its first frame is old enough and no earlier one waits, when it is asked for, and if the disk fails:
+after a failed write or fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back
+to what was acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a
+crash a refused frame may still be found: the log promises "acknowledged means readable" always, and "refused means
+absent" as far as the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_hea
 from core import Clock, Unavailable, get_logger
 
 _log = get_logger("collector.wal")
+LOOK_EVERY_S = 0.05
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
-ENOUGH_WAITING = 8
-"""With so many sealed segments in the lane, age alone seals no further one."""
 NAME_AGAIN_S = 1.0
 """After this time a rename that the disk refused is tried again."""
 
@@ -53,7 +52,6 @@ class _Active:
     descriptor: int
     length: int  # durable and acknowledged
     first_frame_at: float | None = None  # monotonic seconds
-    due_at: float = 0.0  # when its age is looked at, in the same
 
 
 @dataclass(frozen=True)
@@ -195,16 +193,19 @@ class SegmentLog:
                 self._name_sealed()
             if batch:
                 self._commit_all(batch)
-            if seal or closing or (self._old() and not self._behind()):
+            if seal or closing or self._old():
                 self._seal(reopen=not closing)
             if closing and not self._left_over():
                 self._drop_empty()
                 return
 
     def _until_old(self) -> float | None:
-        """Seconds until the active segment is to be sealed for its age; None while it is empty."""
-        active = self._active
-        return None if active is None or active.first_frame_at is None else active.due_at - self._clock.monotonic()
+        """Seconds until the active segment may be sealed for its age; None while it is empty."""
+        first = self._active.first_frame_at if self._active else None
+        if first is None:
+            return None
+        left = self._age_s - (self._clock.monotonic() - first)
+        return left if left > 0 or not self._behind() else LOOK_EVERY_S
 
     def _patience(self) -> float | None:
         """Seconds until something is to be done, if nobody asks before; None for ever."""
@@ -216,18 +217,10 @@ class SegmentLog:
         return left is not None and left <= 0
 
     def _behind(self) -> bool:
-        """Whether enough waits for those who store: then what comes goes on into the same segment, up to its size.
-
-        Otherwise a store that is away for a night would find a hundred thousand small files.
-        """
-        try:
-            waiting = sum(1 for name in os.listdir(self._folder) if name.endswith(f".{State.SEALED}"))
-        except OSError:  # too many open files, perhaps: sealing is always right
-            return False
-        if waiting < ENOUGH_WAITING or self._active is None:
-            return False
-        self._active.due_at = self._clock.monotonic() + self._age_s
-        return True
+        """Whether an earlier segment still waits: a slow store then gets fewer and larger ones."""
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            return any(entry.name.endswith(f".{State.SEALED}") for entry in entries)
+        return False
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""
@@ -281,7 +274,6 @@ class SegmentLog:
             self._room.added(size)
             if active.first_frame_at is None:
                 active.first_frame_at = self._clock.monotonic()  # its age begins to count
-                active.due_at = active.first_frame_at + self._age_s
         self._events.durable(frames)
         return None, Position(active.segment, active.length)
 

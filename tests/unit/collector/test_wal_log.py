@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from collector.wal import Frame, SegmentFile, State, SystemFiles, file_name, lane_of, read_segment
-from collector.wal.log import ENOUGH_WAITING
-from core import Conflict, ManualClock, SystemClock, Unavailable
+from core import Conflict, ManualClock, Unavailable
 from tests.unit.collector.support import eventually, files_of, frame, open_log
 
 
@@ -100,6 +99,24 @@ def test_a_segment_is_sealed_for_its_age(tmp_path: Path, clock: ManualClock) -> 
     log.close()
 
 
+def test_a_slow_store_gets_larger_segments(tmp_path: Path, clock: ManualClock) -> None:
+    """While an earlier segment waits, none is sealed for its age; when that is settled, the next one is."""
+    log = open_log(tmp_path, clock, age_s=0.02)
+    log.append([frame(1)])
+    clock.advance(1)
+    eventually(lambda: len(files_of(tmp_path)) == 2)
+    for number in (2, 3):
+        log.append([frame(number)])
+        clock.advance(1)
+    log.append([frame(4)])  # the committer has looked at the age since
+    waiting, written = files_of(tmp_path)
+    assert (waiting.state, written.state) == (State.SEALED, State.OPEN)
+    waiting.path.rename(waiting.named(State.SETTLED))
+    eventually(lambda: [file.state for file in files_of(tmp_path)] == [State.SETTLED, State.SEALED, State.OPEN])
+    assert len(read_segment(files_of(tmp_path)[1].path, written.segment).frames) == 3
+    log.close()
+
+
 def test_a_full_log_refuses_until_there_is_room(tmp_path: Path, clock: ManualClock) -> None:
     """Refused means absent; room comes back when segments are removed, by whomever."""
     log = open_log(tmp_path, clock, max_bytes=600, segment_bytes=100)
@@ -155,25 +172,6 @@ def test_what_is_no_frame_hurts_nobody_else(bad: Frame, tmp_path: Path, clock: M
     with pytest.raises(ValueError, match=r"got"):
         log.append([bad])
     log.append([frame()])
-    log.close()
-
-
-def test_a_store_that_is_behind_gets_large_segments(tmp_path: Path) -> None:
-    """Age seals only while few wait: a night without a store makes no hundred thousand files."""
-    log = open_log(tmp_path, SystemClock(), age_s=0.001, segment_bytes=1 << 16)
-    for number in range(ENOUGH_WAITING):
-        log.append([frame(number)])
-        eventually(lambda n=number: len(sealed(tmp_path)) == n + 1)  # type: ignore[misc]
-    for number in range(100):
-        log.append([frame(number)])
-    assert len(sealed(tmp_path)) == ENOUGH_WAITING
-    for file in sealed(tmp_path)[:2]:
-        file.path.rename(file.named(State.SETTLED))
-    eventually(lambda: len(sealed(tmp_path)) == ENOUGH_WAITING - 1)  # the rest follows by its age
-    (last,) = sealed(tmp_path)[-1:]
-    assert len(read_segment(last.path, last.segment).frames) == 100
-    log.append([frame(1)])
-    assert log.seal() > last.segment  # who asks is always obeyed
     log.close()
 
 
