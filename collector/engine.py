@@ -20,16 +20,16 @@ class Engine(Protocol):
         """Stores serialized requests; repeating it with the same meta changes nothing."""
         ...
 
-    def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
-        """How many rows of a segment the signal's tables hold."""
+    def stored_items(self, signal: Signal, meta: SegmentMeta) -> int:
+        """How many rows of a segment the signal's tables hold, those replayed from quarantine left out."""
         ...
 
     def keep(self, entries: Sequence[Entry], token: str) -> None:
         """Puts entries into the quarantine; repeating it with the same token changes nothing."""
         ...
 
-    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
-        """Removes the rows of a segment from the signal's tables; they are gone when it returns."""
+    def forget(self, signal: Signal, meta: SegmentMeta) -> None:
+        """Removes the same rows; they are gone when it returns."""
         ...
 
     def make_durable(self) -> float:
@@ -37,7 +37,7 @@ class Engine(Protocol):
         ...
 
     def incarnation(self) -> str:
-        """Changes whenever the engine may have lost what was not on disk; "" when that cannot be told."""
+        """Another life (`storage.same_life`) may have lost what was not on disk; "" when that cannot be told."""
         ...
 
     def highest_segments(self) -> dict[int, int]:
@@ -68,18 +68,18 @@ class ClickHouseEngine:
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
         self._ch.insert_otlp(signal, payload, meta)
 
-    def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
+    def stored_items(self, signal: Signal, meta: SegmentMeta) -> int:
         sql = load_sql("collector", f"segment_{signal.value}")
-        return int(self._ch.query(sql, {"tenant": tenant, "segment": segment}).scalar() or 0)
+        return int(self._ch.query(sql, _rows_of(meta)).scalar() or 0)
 
     def keep(self, entries: Sequence[Entry], token: str) -> None:
         self._quarantine.keep(entries, token)
 
-    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
+    def forget(self, signal: Signal, meta: SegmentMeta) -> None:
         for table in TABLES[signal]:
             self._ch.command(
                 load_sql("collector", "forget_segment"),
-                {"table": table, "tenant": tenant, "segment": segment},
+                {"table": table, **_rows_of(meta)},
                 {"mutations_sync": 2},
             )
 
@@ -92,3 +92,8 @@ class ClickHouseEngine:
     def highest_segments(self) -> dict[int, int]:
         rows = self._ch.query(load_sql("collector", "highest_segments"), {"bits": LANE_BITS}).rows
         return {int(lane): int(segment) for lane, segment in rows}
+
+
+def _rows_of(meta: SegmentMeta) -> dict[str, object]:
+    """A replay has the segment of its entry, but another time of receipt."""
+    return {"tenant": meta.tenant, "segment": meta.segment, "received": meta.received_at_ns}

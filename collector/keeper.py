@@ -7,16 +7,17 @@ where rows are missing. Then, and every few seconds, the engine's data is writte
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from pathlib import Path
 
 from collector.engine import Engine
+from collector.quarantine import write_durably
 from collector.resent import SeenRequests
 from collector.self_metrics import CollectorMetrics
 from collector.wal import Backlog, SegmentFile
 from collector.writer import SegmentWriter
 from core import Clock, OpsintelError, get_logger
+from storage import same_life
 
 _log = get_logger("collector.keeper")
 EVERY_S = 5.0
@@ -38,7 +39,8 @@ class SegmentKeeper:
         self._backlog, self._writer, self._seen, self._engine = backlog, writer, seen, engine
         self._metrics, self._clock, self._note = metrics, clock, note
         self._known = note.read_text() if note.exists() else ""
-        self._stop = threading.Event()
+        self._settled_since: dict[int, float] = {}  # monotonic seconds: the clock of the day may be set
+        self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="segment-keeper", daemon=True)
 
     def start(self) -> None:
@@ -67,31 +69,31 @@ class SegmentKeeper:
 
         Raises core.StorageError, OSError; nothing is removed then.
         """
+        with self._lock:
+            return self._tidy()
+
+    def _tidy(self) -> int:
         self._seen.forget(self._clock.time_ns(), self._backlog.oldest_created_ns())
         kept = self._backlog.settled()
         self._check_incarnation(kept)
         if not kept:
             return 0
-        now = self._clock.now().timestamp()
+        now, since = self._clock.monotonic(), self._settled_since
+        self._settled_since = {file.segment: since.get(file.segment, now) for file in kept}
         within = self._engine.make_durable()
-        removed = 0
-        for file in kept:
-            if not within or file.path.stat().st_ctime <= now - within:  # its last change was to be called settled
-                self._backlog.remove(file)
-                removed += 1
-        return removed
+        gone = [file for file in kept if now - self._settled_since[file.segment] >= within]
+        for file in gone:
+            self._backlog.remove(file)
+        return len(gone)
 
     def _check_incarnation(self, kept: list[SegmentFile]) -> None:
+        """Without a note nobody knows what happened, so what is kept is compared then, too."""
         found = self._engine.incarnation()
-        if found == self._known:
+        if same_life(found, self._known):
             return
-        if self._known:
-            _log.warning("the engine's machine was started anew; checking what is kept", segments=len(kept))
-            part = hashlib.sha256(found.encode()).hexdigest()[:12]
-            for file in kept:
-                lacking = self._writer.restore(file, part)
-                if lacking:
-                    self._metrics.restored.inc(lacking)
-                    _log.warning("rows restored", segment=file.segment, items=lacking)
-        self._note.write_text(found)
+        if kept:
+            _log.warning("the engine's machine may have been started anew; checking what is kept", segments=len(kept))
+        for file in kept:
+            self._writer.restore(file)
+        write_durably(self._note, found.encode())
         self._known = found

@@ -26,6 +26,7 @@ HOUR_NS = 3_600 * 10**9
 KEPT_SEGMENTS = 100_000
 """Ids of settled segments that are remembered for each lane; their files are long gone by then."""
 ASKED_AT_ONCE = 500
+REMEMBERED = 10_000
 Pending = Callable[[], Mapping[int, Items]]
 """The items of every segment whose file does not say that it is settled."""
 
@@ -91,6 +92,7 @@ class Ledger:
         with self._lock:
             with self._state.begin() as connection:
                 if _settled(connection, segment):
+                    self._remember(segment)
                     return False
                 connection.execute(insert(LEDGER_SEGMENTS).values(segment=segment, settled_at=self._clock.time_ns()))
                 for key, outcome in sorted(outcomes.items()):
@@ -102,8 +104,14 @@ class Ledger:
                     connection.execute(
                         delete(LEDGER_SEGMENTS).where(and_(known >= lane, known < segment - KEPT_SEGMENTS))
                     )
-            self._settled[segment] = True
+            self._remember(segment)
         return True
+
+    def _remember(self, segment: int) -> None:
+        """So that it is not asked for again; what is forgotten is."""
+        if len(self._settled) >= REMEMBERED:
+            self._settled = {}
+        self._settled[segment] = True
 
     def totals(self, tenant: str | None = None) -> dict[str, LedgerEntry]:
         """Counts by signal, of one tenant or of all."""

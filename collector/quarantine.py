@@ -23,9 +23,10 @@ class Quarantine:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder, self._clock = folder, clock
 
-    def holds(self, segment: int, offset: int, reason: str) -> bool:
-        """Whether this was kept."""
-        return self._path(segment, offset, reason).exists()
+    def why(self, segment: int, offset: int, reason: str) -> str | None:
+        """What was noted when this was kept; None if it was not."""
+        path = self._path(segment, offset, reason)
+        return str(orjson.loads(path.with_suffix(".json").read_bytes()).get("why", "")) if path.exists() else None
 
     def _path(self, segment: int, offset: int, reason: str) -> Path:
         return self.folder / f"{segment:08d}-{offset:012d}-{reason}.bin"
@@ -37,15 +38,17 @@ class Quarantine:
         if path.exists():
             return path
         note = {"segment": segment, "offset": offset, "reason": reason, "kept_at": self._clock.now(), **details}
-        _write(path.with_suffix(".json"), orjson.dumps(note, option=orjson.OPT_INDENT_2))
-        _write(path, data)
+        write_durably(path.with_suffix(".json"), orjson.dumps(note, option=orjson.OPT_INDENT_2))
+        write_durably(path, data)
         _log.warning("quarantined", segment=segment, offset=offset, reason=reason, bytes=len(data), file=path.name)
         return path
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, for its owner and his group; on disk when it returns. Raises OSError."""
     draft = path.with_suffix(path.suffix + ".new")
-    with draft.open("wb") as file:
+    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

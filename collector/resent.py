@@ -9,6 +9,7 @@ no time at all may rightly be repeated, and is never called a duplicate.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class SeenRequests:
 
     def __init__(self, state: StateDb, *, window_s: float) -> None:
         self._state, self._window_ns = state, int(window_s * 10**9)
+        self._one_at_a_time = threading.Lock()  # or two segments with the same request would both find it new
 
     def claim(self, segment: int, created_ns: int, frames: Sequence[Frame]) -> frozenset[int]:
         """Decides, once and for all, which of a segment's frames are duplicates, and returns their indexes.
@@ -38,7 +40,7 @@ class SeenRequests:
         if not self._window_ns:
             return frozenset()
         digests = [digest(frame) for frame in frames]
-        with self._state.begin() as connection:
+        with self._one_at_a_time, self._state.begin() as connection:
             claimed = select(CLAIMED_SEGMENTS.c.duplicates).where(CLAIMED_SEGMENTS.c.segment == segment)
             decided = connection.execute(claimed).scalar_one_or_none()
             if decided is not None:
@@ -63,15 +65,15 @@ class SeenRequests:
         return frozenset(duplicates)
 
     def forget(self, now_ns: int, oldest_ns: int | None = None) -> int:
-        """Forgets what is older than the window, and decisions on segments from before the oldest at hand.
+        """Forgets requests and decisions that no segment at hand can ask for: from a window before the oldest on.
 
-        Returns how many requests were forgotten.
+        `oldest_ns`: when the oldest of them was created, which is long ago while the store is away. Returns how many
+        requests were forgotten.
         """
-        seen, claimed = SEEN_REQUESTS.c.received_at, CLAIMED_SEGMENTS.c.created_at
-        before = now_ns - self._window_ns
+        before = (now_ns if oldest_ns is None else min(now_ns, oldest_ns)) - self._window_ns
         with self._state.begin() as connection:
-            connection.execute(delete(CLAIMED_SEGMENTS).where(claimed < min(before, oldest_ns or before)))
-            return int(connection.execute(delete(SEEN_REQUESTS).where(seen < before)).rowcount)
+            connection.execute(delete(CLAIMED_SEGMENTS).where(CLAIMED_SEGMENTS.c.created_at < before))
+            return int(connection.execute(delete(SEEN_REQUESTS).where(SEEN_REQUESTS.c.received_at < before)).rowcount)
 
 
 def digest(frame: Frame) -> bytes:

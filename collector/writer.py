@@ -3,23 +3,23 @@
 Several workers store a segment each, oldest first, and may finish in any order. A segment's id is the deduplication
 token, so repeating any step after a crash changes nothing, whatever became of its neighbours. Frames whose bytes were
 stored before are counted as duplicates and left out. An engine that cannot be reached is asked again for ever, with
-growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is
-written anew, plainly, and if that is refused, too, split until the refused frames are alone; those go to quarantine,
-the others are stored. Frames that admission set aside go to the quarantine's table, by one insert with a token like
-all else. Files of settled segments stay: they are the keeper's business.
+growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is split
+until the refused frames are alone; those go to quarantine, the others are stored. Frames that admission set
+aside go to the quarantine's table, by one insert with a token like all else. Files of settled segments stay: they are
+the keeper's business.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from collector.engine import Engine
 from collector.ledger import Ledger, outcomes_of
-from collector.plain_encoding import rewritten
 from collector.quarantine import Quarantine
 from collector.quarantine_table import Entry, damaged_entries, frame_entries, refused_entries
 from collector.resent import SeenRequests
@@ -130,7 +130,9 @@ class SegmentWriter:
 
     def _store(self, sealed: Sealed) -> None:
         segment = sealed.segment
-        if not (sealed.replayed and self._retried(lambda: self._ledger.is_settled(segment))):
+        if sealed.replayed and self._retried(lambda: self._ledger.is_settled(segment)):
+            self.restore(sealed.file)  # its new name was not on disk yet, so its rows may not have been, either
+        else:
             job = self._job(sealed.file, replayed=sealed.replayed)
             for (signal, tenant), frames in job.groups().items():
                 self._store_group(job, signal, tenant, frames)
@@ -150,36 +152,42 @@ class SegmentWriter:
         duplicates = self._retried(lambda: self._seen.claim(file.segment, content.created_ns, content.frames))
         return _Job(file, content, replayed, duplicates)
 
-    def restore(self, file: SegmentFile, incarnation: str) -> int:
-        """Stores again what the engine has lost of a settled segment; returns how many items it lacked.
-
-        `incarnation` names the engine's life: a repetition within it stores nothing twice.
-        """
+    def restore(self, file: SegmentFile) -> int:
+        """Stores again what the engine has lost of a settled segment; returns how many items it lacked."""
         job, lacking = self._job(file, replayed=True), 0
         for index, offset in enumerate(job.content.offsets):
-            if self._quarantine.holds(file.segment, offset, "refused"):
-                job.refused[index] = "refused before"
+            why = self._quarantine.why(file.segment, offset, "refused")
+            if why is not None:
+                job.refused[index] = why
         for (signal, tenant), frames in job.groups().items():
             kept = [(index, frame) for index, frame in frames if index not in job.refused]
-            expected = sum(frame.items for _, frame in kept)
-            found = self._retried(lambda s=signal, t=tenant: self._engine.stored_items(s, t, job.segment))  # type: ignore[misc]
-            if found < expected:  # more are there when something was replayed from quarantine
-                lacking += expected - found
-                self._replace(job, signal, tenant, kept, incarnation)
+            expected, found = sum(frame.items for _, frame in kept), self._rows(job, signal, tenant)
+            if found != expected:
+                lacking += max(0, expected - found)
+                self._replace(job, signal, tenant, kept)
+        for (signal, tenant), frames in job.groups(aside=True).items():  # repeated entries collapse in the table
+            entries = frame_entries(job.content, [index for index, _ in frames if index not in job.refused])
+            self._kept(entries, f"{job.segment}-quarantine-{signal}-{tenant}-{self._again()}")
+        self._list_aside(job, f"-{self._again()}")
+        if lacking:
+            self._metrics.restored.inc(lacking)
+            _log.warning("rows restored", segment=file.segment, items=lacking)
         return lacking
 
-    def _replace(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], part: str) -> None:
+    def _again(self) -> str:
+        """Part of a token that the engine of this life has not seen; a repetition within it stores nothing twice."""
+        return f"again-{hashlib.sha256(self._retried(self._engine.incarnation).encode()).hexdigest()[:12]}"
+
+    def _rows(self, job: _Job, signal: Signal, tenant: str) -> int:
+        """How many rows the tables have of a segment's signal and tenant."""
+        meta = SegmentMeta(tenant, job.segment, job.content.received_ns)
+        return self._retried(lambda: self._engine.stored_items(signal, meta))
+
+    def _replace(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed]) -> None:
         """Removes what is there of a segment and stores it whole, under a token that the engine cannot know yet."""
-        self._retried(lambda: self._engine.forget(signal, tenant, job.segment))
-        if not frames:
-            return
-        problem = self._insert(job, signal, tenant, frames, f"again-{part}")
-        if problem is not None:
-            plain = [
-                (index, replace(frame, payload=rewritten(signal, frame.payload, frame.items)))
-                for index, frame in frames
-            ]
-            problem = self._insert(job, signal, tenant, plain, f"again-plain-{part}")
+        meta = SegmentMeta(tenant, job.segment, job.content.received_ns)
+        self._retried(lambda: self._engine.forget(signal, meta))
+        problem = self._insert(job, signal, tenant, frames, self._again()) if frames else None
         if problem is not None:
             raise Retryable(f"the engine refuses what it took before: {problem}")
 
@@ -188,12 +196,12 @@ class SegmentWriter:
         if problem is not None:
             segment = job.segment
             _log.error("segment refused", segment=segment, signal=signal.value, tenant=tenant, error=str(problem))
-            stored = self._retried(lambda: self._engine.stored_items(signal, tenant, segment))
+            stored = self._rows(job, signal, tenant)
             if stored and not job.replayed:
                 # A view behind the main table failed. Smaller pieces would double its rows: keep the rest aside.
                 self._mark_rest(job, frames, stored, str(problem))
             else:
-                self._store_refused(job, signal, tenant, frames, problem)
+                self._split(job, signal, tenant, frames, problem)
         if problem is not None or job.replayed:
             self._verify(job, signal, tenant, frames)
 
@@ -226,19 +234,6 @@ class SegmentWriter:
             return None
 
         return self._retried(attempt)
-
-    def _store_refused(
-        self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError
-    ) -> None:
-        """Tries the same requests written anew, which the engine may understand; else finds those it refuses."""
-        plain = [
-            (index, replace(frame, payload=rewritten(signal, frame.payload, frame.items))) for index, frame in frames
-        ]
-        again: StorageError | None = problem
-        if plain != frames:
-            again = self._insert(job, signal, tenant, plain, "plain")
-        if again is not None:
-            self._split(job, signal, tenant, plain, again)
 
     def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
         """Halves what was refused until the refused frames are alone."""
@@ -303,7 +298,7 @@ class SegmentWriter:
         """
         kept = [(index, frame) for index, frame in frames if index not in job.refused]
         expected, segment = sum(frame.items for _, frame in kept), job.segment
-        found = self._retried(lambda: self._engine.stored_items(signal, tenant, segment))
+        found = self._rows(job, signal, tenant)
         if found == expected:
             return
         self._metrics.mismatches.inc()
@@ -311,7 +306,7 @@ class SegmentWriter:
             "stored rows differ", segment=segment, signal=signal.value, tenant=tenant, expected=expected, rows=found
         )
         if job.replayed and not job.refused:
-            self._replace(job, signal, tenant, kept, self._engine.incarnation())
+            self._replace(job, signal, tenant, kept)
 
     def _keep_aside(self, job: _Job) -> None:
         """Keeps refused frames and unreadable regions. Raises OSError."""
@@ -321,10 +316,14 @@ class SegmentWriter:
             details = {"signal": frame.signal.value, "tenant": frame.tenant, "items": frame.items, "why": reason}
             self._quarantine.keep(segment, content.offsets[index], "refused", frame.payload, details)
             self._metrics.quarantined.labels("refused").inc(frame.items)
+        if content.torn_bytes:  # it was whole when it was sealed: the disk has lost it since
+            tail = _bytes_of(job.file, content.end, content.torn_bytes)
+            _log.error("the end of a sealed segment cannot be read", segment=segment, bytes=len(tail), at=content.end)
+            self._metrics.torn.inc(len(tail))
+            if any(tail):
+                self._quarantine.keep(segment, content.end, "torn_tail", tail, {"bytes": len(tail)})
         for region in content.bad:
-            with job.file.path.open("rb") as file:
-                file.seek(region.offset)
-                data = file.read(region.length)
+            data = _bytes_of(job.file, region.offset, region.length)
             claim = region.claim
             signal = claim.signal.value if claim.signal else None
             self._quarantine.keep(
@@ -336,13 +335,13 @@ class SegmentWriter:
             )
             self._metrics.quarantined.labels(region.reason.value).inc(claim.items)
 
-    def _list_aside(self, job: _Job) -> None:
+    def _list_aside(self, job: _Job, part: str = "") -> None:
         """Puts what is kept as a file into the table, too, so that people have one place to look at."""
         entries = refused_entries(job.content, job.refused)
         if job.content.bad:
             with job.file.path.open("rb") as file:
                 entries += damaged_entries(job.content, file)
-        if entries and (problem := self._kept(entries, f"{job.segment}-quarantine-files")) is not None:
+        if entries and (problem := self._kept(entries, f"{job.segment}-quarantine-files{part}")) is not None:
             _log.error("not listed in the quarantine's table", segment=job.segment, error=str(problem))
 
     def _retried(self, attempt: Callable[[], _T]) -> _T:
@@ -356,3 +355,9 @@ class SegmentWriter:
                 if self._halt.wait(pause * self._chance.uniform(0.5, 1.0)):
                     raise _Halted from error
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _bytes_of(file: SegmentFile, offset: int, length: int) -> bytes:
+    with file.path.open("rb") as opened:
+        opened.seek(offset)
+        return opened.read(length)

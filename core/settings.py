@@ -113,7 +113,7 @@ class Settings(BaseSettings):
         0, ge=0, le=64, description="Segments stored at once; 0 means one for each processor, four at most."
     )
     wal_segment_age_ms: int = Field(
-        250, ge=1, description="A segment is sealed when its first frame is this old, in milliseconds."
+        1000, ge=1, description="A segment is sealed when its first frame is this old, in milliseconds."
     )
     wal_max_bytes: int = Field(
         4096 * MIB, ge=MIB, description="The log refuses (503 / UNAVAILABLE) beyond this many bytes on disk."

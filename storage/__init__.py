@@ -4,6 +4,7 @@ Nothing above this room sees a foreign store's error or type.
 """
 
 from storage.clickhouse.client import ClickHouse, QueryResult, open_clickhouse
+from storage.clickhouse.durable import same_life
 from storage.migrations.runner import MigrationStatus, migrate_clickhouse, migration_status, pending_sql
 from storage.signals import SegmentMeta, Signal
 from storage.sqlfiles import load_sql
@@ -25,4 +26,5 @@ __all__ = [
     "open_migrated",
     "open_state",
     "pending_sql",
+    "same_life",
 ]

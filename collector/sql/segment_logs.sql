@@ -1,1 +1,3 @@
-SELECT count() FROM otel_logs WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}
+SELECT count() FROM otel_logs
+WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}
+  AND ReceivedAt = fromUnixTimestamp64Nano({received:Int64})

@@ -18,7 +18,7 @@ from collector.wal.files import Files, SystemFiles
 from collector.wal.lanes import LaneLock, lane_folders, lane_of
 from collector.wal.replay import Found, recover, segment_files
 from collector.wal.room import bytes_of
-from collector.wal.segment import SegmentFile, State
+from collector.wal.segment import HEADER_BYTES, SegmentFile, State, decode_header
 from collector.wal.tally import Items, Tally
 from core import Clock, ConfigurationError, Conflict, get_logger
 
@@ -46,6 +46,7 @@ class _Known:
     file: SegmentFile
     replayed: bool
     tally: Tally = field(default_factory=Tally)
+    created_ns: int = 0
 
 
 class Backlog:
@@ -81,7 +82,10 @@ class Backlog:
             if self._clock.monotonic() - self._adopted_at >= ADOPT_EVERY_S:
                 self._adopted_at = self._clock.monotonic()
                 for folder in folders:
-                    self._adopt(folder)
+                    try:
+                        self._adopt(folder)
+                    except OSError as error:  # the other lanes are none the worse for it
+                        _log.error("a lane cannot be repaired", lane=folder.name, error=str(error))
             files: dict[int, SegmentFile] = {}
             for file in (file for folder in folders for file in segment_files(folder)):
                 if file.segment not in files or _ORDER[file.state] > _ORDER[files[file.segment].state]:
@@ -154,14 +158,14 @@ class Backlog:
             return sum(1 for known in self._known.values() if known.file.state is State.SEALED)
 
     def oldest_created_ns(self) -> int | None:
-        """When the oldest segment at hand was created, in nanoseconds since the epoch; None when there is none."""
+        """When the oldest segment with frames was created, in nanoseconds since the epoch; None when there is none.
+
+        An empty one may have been opened days ago, and all that it will hold is of today.
+        """
         self.look()
         with self._lock:
-            for known in self._known.values():
-                if not known.tally.created_ns:
-                    self._items(known)
-            created = [known.tally.created_ns for known in self._known.values()]
-        return min((one for one in created if one), default=None)
+            known = list(self._known.values())
+        return min((created for one in known if (created := _created_ns(one))), default=None)
 
     # --- for those who store ---
 
@@ -179,10 +183,11 @@ class Backlog:
             except (OSError, ConfigurationError) as error:
                 _log.error("the log cannot be listed", error=str(error))
         with self._lock:
-            if not self._untaken:
-                return None
-            known = self._known[self._untaken.popleft()]
-            return Sealed(known.file, known.replayed)
+            while self._untaken:
+                known = self._known.get(self._untaken.popleft())
+                if known is not None and known.file.state is State.SEALED:  # else somebody took the file away
+                    return Sealed(known.file, known.replayed)
+        return None
 
     def give_back(self, sealed: Sealed) -> None:
         """Lets a segment that was not settled be taken again, before the others."""
@@ -196,8 +201,12 @@ class Backlog:
         """The segment's outcome is committed; its file is kept. Raises OSError."""
         done = sealed.file.named(State.SETTLED)
         with self._lock:
-            self._files.rename(sealed.file.path, done)
-            self._known[sealed.segment].file = SegmentFile(sealed.segment, State.SETTLED, done, sealed.file.length)
+            try:
+                self._files.rename(sealed.file.path, done)
+            except FileNotFoundError:  # somebody took it away while it was being stored: nothing is left to keep
+                _log.error("a segment's file is gone", segment=sealed.segment, file=sealed.file.path.name)
+            if sealed.segment in self._known:
+                self._known[sealed.segment].file = SegmentFile(sealed.segment, State.SETTLED, done, sealed.file.length)
             self._changed.notify_all()
 
     def wake(self) -> None:
@@ -238,3 +247,16 @@ def _age(file: SegmentFile) -> int:
         return file.path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
+
+
+def _created_ns(known: _Known) -> int:
+    """0 while the segment is empty, or when its header cannot be read."""
+    if not known.created_ns:
+        try:
+            with known.file.path.open("rb") as file:
+                start = file.read(HEADER_BYTES + 1)
+        except FileNotFoundError:  # it got another name: the next look tells
+            return 0
+        header = decode_header(start) if len(start) > HEADER_BYTES else None
+        known.created_ns = header.created_ns if header else 0
+    return known.created_ns

@@ -1,11 +1,11 @@
 """One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
 A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
-large enough, when its first frame is old enough, when it is asked for, and when the disk fails: after a failed write or
-fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back to what was
-acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a crash a refused
-frame may still be found: the log promises "acknowledged means readable" always, and "refused means absent" as far as
-the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
+large enough, when its first frame is old enough and no earlier one waits, when it is asked for, and if the disk fails:
+after a failed write or fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back
+to what was acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a
+crash a refused frame may still be found: the log promises "acknowledged means readable" always, and "refused means
+absent" as far as the disk obeys. What becomes of sealed segments is not this file's business, see `backlog`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from collector.wal.files import Files, SystemFiles
 from collector.wal.frame import SALT_BYTES, Frame, encode, encoded_size
 from collector.wal.ids import SegmentIds
 from collector.wal.lanes import LaneLock, first_id, free_lane, lane_folder
-from collector.wal.replay import Found, recover
+from collector.wal.replay import Found, recover, segment_files
 from collector.wal.room import Room
 from collector.wal.segment import HEADER_BYTES, SegmentHeader, State, encode_header, file_name
 from core import Clock, Unavailable, get_logger
 
 _log = get_logger("collector.wal")
+LOOK_EVERY_S = 0.05
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
+NAME_AGAIN_S = 1.0
+"""After this time a rename that the disk refused is tried again."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,13 @@ class SegmentLog:
         self._queued_bytes, self._closed, self._seal_asked = 0, False, False
         self._last_sealed = 0
         self._active: _Active | None = None
+        self._unnamed: dict[Path, Path] = {}  # sealed segments that the disk did not let have their names
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for the committer
         self._progress = threading.Condition(self._lock)  # for those who wait for a seal
         try:
-            highest = 0
+            highest = max((file.segment for file in segment_files(self._folder)), default=0)
             for found in recover(self._folder, self._files, quarantine):
-                highest = max(highest, found.content.segment)
                 self._events.found(found)
             self._ids = SegmentIds(self._folder, self._files, max(floor(self.lane), highest + 1, first_id(self.lane)))
             self._salt = os.urandom(SALT_BYTES)
@@ -182,9 +185,12 @@ class SegmentLog:
         while True:
             with self._lock:
                 while not (self._queue or self._seal_asked or self._closed or self._old()):
-                    self._work.wait(self._until_old())
+                    if not self._work.wait(self._patience()) and self._unnamed:
+                        break
                 batch, self._queue = self._queue, []
                 seal, self._seal_asked, closing = self._seal_asked, False, self._closed
+            if self._unnamed:
+                self._name_sealed()
             if batch:
                 self._commit_all(batch)
             if seal or closing or self._old():
@@ -194,13 +200,27 @@ class SegmentLog:
                 return
 
     def _until_old(self) -> float | None:
-        """Seconds until the active segment is to be sealed for its age; None while it is empty."""
+        """Seconds until the active segment may be sealed for its age; None while it is empty."""
         first = self._active.first_frame_at if self._active else None
-        return None if first is None else self._age_s - (self._clock.monotonic() - first)
+        if first is None:
+            return None
+        left = self._age_s - (self._clock.monotonic() - first)
+        return left if left > 0 or not self._behind() else LOOK_EVERY_S
+
+    def _patience(self) -> float | None:
+        """Seconds until something is to be done, if nobody asks before; None for ever."""
+        left = self._until_old()
+        return left if not self._unnamed else NAME_AGAIN_S if left is None else min(left, NAME_AGAIN_S)
 
     def _old(self) -> bool:
         left = self._until_old()
         return left is not None and left <= 0
+
+    def _behind(self) -> bool:
+        """Whether an earlier segment still waits: a slow store then gets fewer and larger ones."""
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            return any(entry.name.endswith(f".{State.SEALED}") for entry in entries)
+        return False
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""
@@ -287,19 +307,29 @@ class SegmentLog:
         with contextlib.suppress(OSError):
             self._files.close(active.descriptor)
         length = None if cut else active.length
-        try:
-            self._files.rename(active.path, active.path.with_name(file_name(active.segment, State.SEALED, length)))
-        except OSError as error:  # it is stored after the next start, when somebody repairs the lane
-            _log.error("a segment could not be sealed", segment=active.segment, error=str(error))
+        self._unnamed[active.path] = active.path.with_name(file_name(active.segment, State.SEALED, length))
+        self._name_sealed()
         with self._lock:
             self._active, self._last_sealed = None, active.segment
             self._progress.notify_all()
-        self._events.sealed()
         if reopen:
             try:
                 self._open_segment()
             except OSError as error:  # the next append tries again, and refuses if it fails again
                 _log.warning("no new segment", error=str(error))
+
+    def _name_sealed(self) -> None:
+        """Gives sealed segments their names; what the disk refuses is tried again until it obeys."""
+        for old, new in list(self._unnamed.items()):
+            try:
+                self._files.rename(old, new)
+            except FileNotFoundError:  # somebody took it away
+                _log.error("a segment's file is gone", file=old.name)
+            except OSError as error:  # at the latest whoever repairs the lane names it
+                _log.error("a segment could not be sealed", file=old.name, error=str(error))
+                continue
+            del self._unnamed[old]
+            self._events.sealed()
 
     def _abandon(self, error: BaseException) -> None:
         """Cuts the segment back to what was acknowledged and never writes to it again."""

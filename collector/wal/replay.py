@@ -1,9 +1,10 @@
-"""What a start finds in a lane, and its repair.
+"""What a dead writer left in its lane, and its repair.
 
 A torn tail is cut and said so: nothing in it was ever acknowledged by a working disk. Its bytes are kept beside the
 damaged frames in `quarantine/`, unless they are all zero. Damaged frames *between* good ones stay in the segment: they
 are counted and kept when the segment is stored. A file without a single good or damaged frame is removed. Whoever
-repairs holds the lane.
+repairs holds the lane. Sealed segments are not touched, nor read: they belong to those who store, who may be renaming
+and removing them at this very moment.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def segment_files(folder: Path) -> list[SegmentFile]:
 
 
 def recover(folder: Path, files: Files, quarantine: Quarantine) -> Iterator[Found]:
-    """Repairs, seals and yields segment after segment, so that one at a time is in memory."""
+    """Repairs, seals and yields every open segment, so that one at a time is in memory."""
     for file in segment_files(folder):
+        if file.state is not State.OPEN:
+            continue
         content = read_segment(file.path, file.segment, file.length)
         if content.torn_bytes:
             _cut(file.path, content, files, quarantine)
@@ -49,11 +52,9 @@ def recover(folder: Path, files: Files, quarantine: Quarantine) -> Iterator[Foun
             files.remove(file.path)
             yield Found(content, None, content.torn_bytes)
             continue
-        if file.state is State.OPEN:
-            sealed = file.named(State.SEALED)
-            files.rename(file.path, sealed)
-            file = SegmentFile(file.segment, State.SEALED, sealed, file.length)
-        yield Found(content, file, content.torn_bytes)
+        sealed = file.named(State.SEALED)
+        files.rename(file.path, sealed)
+        yield Found(content, SegmentFile(file.segment, State.SEALED, sealed, file.length), content.torn_bytes)
 
 
 def _cut(path: Path, content: SegmentContent, files: Files, quarantine: Quarantine) -> None:

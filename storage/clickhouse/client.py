@@ -21,11 +21,13 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect import common
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
-from core.errors import ConfigurationError, QueryRejected, StorageError, StoreUnavailable
+from core.errors import ConfigurationError, QueryRejected, Retryable, StorageError, StoreUnavailable
 from core.settings import Settings
 from storage.clickhouse.durable import SERVER_WRITES_WITHIN_S, boot_id, write_out
-from storage.clickhouse.errors import at_start, translated
+from storage.clickhouse.errors import at_start, translate, translated
+from storage.clickhouse.normal import normalized
 from storage.clickhouse.otlp_schema import MESSAGES, SCHEMAS, segment_fields
 from storage.signals import SegmentMeta, Signal
 
@@ -47,9 +49,13 @@ INSERT_SETTINGS: dict[str, Any] = {
     "parallel_view_processing": 0,
     "max_insert_threads": 1,
     "optimize_on_insert": 1,
+    "short_circuit_function_evaluation": "enable",
     "materialize_skip_indexes_on_insert": 0,
 }
-"""The last: an index is built at a part's first merge; until then a part is as small as a segment, and read whole."""
+"""Decoding relies on short circuits (`any_value`).
+
+The last: an index is built at a part's first merge; until then a part is as small as a segment, and read whole.
+"""
 
 
 @dataclass(frozen=True)
@@ -205,9 +211,16 @@ class ClickHouse:
             "insert_deduplication_token": meta.token(signal),
         }
         settings |= self._schemas[signal]
-        block = payload + segment_fields(meta)
+        table, fields = f"{signal}_in", segment_fields(meta)
         with self._handle(self._inserts) as client:
-            client.raw_insert(f"{signal}_in", insert_block=block, fmt="ProtobufSingle", settings=settings)
+            try:
+                client.raw_insert(table, insert_block=payload + fields, fmt="ProtobufSingle", settings=settings)
+            except DatabaseError as error:
+                block = None if isinstance(translate(error), Retryable) else normalized(signal, payload)
+                if block is None or block == payload:
+                    raise
+                # The same token: what one view may have stored before another stopped is not stored again.
+                client.raw_insert(table, insert_block=block + fields, fmt="ProtobufSingle", settings=settings)
 
     def make_durable(self) -> float:
         """Makes sure that what was taken as many seconds ago as it returns is safe from a power cut. Raises OSError."""
@@ -217,10 +230,14 @@ class ClickHouse:
         return 0.0
 
     def incarnation(self) -> str:
-        """Changes when the machine (embedded engine) or the server was started anew; "" when that cannot be told."""
+        """Tells when the machine (embedded engine) or the server was started anew, see `same_life`; "" if it cannot."""
         if self.embedded:
             return boot_id()
-        return str(self.query("SELECT concat(toString(serverUUID()), ' ', toString(now() - uptime()))").scalar())
+        return str(
+            self.query(
+                "SELECT concat(toString(serverUUID()), ' ', toString(toUnixTimestamp(now()) - uptime()))"
+            ).scalar()
+        )
 
     def close(self) -> None:
         """Closes every handle; waits for calls that are under way."""

@@ -7,31 +7,24 @@ comes from input.
 
 from __future__ import annotations
 
-ANY_VALUE = (
-    "Tuple(value Enum8('unset' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, "
-    "'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, "
-    "bytes_value String)"
-)
-KEY_VALUES = f"Array(Tuple(key String, value {ANY_VALUE}))"
+from storage.clickhouse.any_value import BYTES, MESSAGE, text, text_of_bytes
+
+KEY_VALUES = f"Array(Tuple(key String, value {MESSAGE}))"
+RAW_VALUES = f"Array(Tuple(key String, value {BYTES}))"
+"""The same as `KEY_VALUES`, for what is read in great numbers."""
 SCOPE = f"Tuple(name String, version String, attributes {KEY_VALUES})"
 RESOURCE = f"Tuple(attributes {KEY_VALUES})"
 MAP = "Map(LowCardinality(String), String)"
 
 
-def text(value: str) -> str:
-    """An AnyValue as text: strings as they are, numbers in decimal, true or false, bytes in base64, unset empty."""
-    return (
-        f"multiIf({value}.value = 'string_value', {value}.string_value, "
-        f"{value}.value = 'int_value', toString({value}.int_value), "
-        f"{value}.value = 'double_value', toString({value}.double_value), "
-        f"{value}.value = 'bool_value', if({value}.bool_value, 'true', 'false'), "
-        f"{value}.value = 'bytes_value', base64Encode({value}.bytes_value), '')"
-    )
-
-
 def mapping(attributes: str) -> str:
     """Key-value pairs as a map of texts."""
     return f"CAST(arrayMap(x -> (x.key, {text('x.value')}), {attributes}), '{MAP}')"
+
+
+def raw_mapping(attributes: str) -> str:
+    """The same from `RAW_VALUES`."""
+    return f"CAST(arrayMap(x -> (x.key, {text_of_bytes('x.value')}), {attributes}), '{MAP}')"
 
 
 def mappings(lists: str) -> str:
@@ -65,16 +58,21 @@ def named(number: str, names: tuple[str, ...]) -> str:
     return f"[{listed}][if({number} >= 0 AND {number} < {len(names)}, {number}, 0) + 1]"
 
 
-def unnested(source: str, resources: str, scopes: str, items: str, item: str, columns: dict[str, str]) -> str:
-    """SELECT of the columns over every item; within them `i` is the item, and what both levels gave has a name:
+def unnested(
+    source: str, resources: str, scopes: str, items: str, item: str, columns: dict[str, str], attributes: str = ""
+) -> str:
+    """SELECT of the columns over every item; `item` names it, and what the levels above gave has a name:
 
     tenant, segment, received_at, resource_attributes, resource_schema, scope_name, scope_version, scope_attributes,
-    scope_schema.
+    scope_schema. The item's own `attributes` are `item_attributes`: computed one level below the columns, because the
+    engine analyses an expression again wherever its alias is used, and that in every insert.
     """
     selected = ",\n  ".join(f"{expression} AS `{name}`" for name, expression in columns.items())
     kept = "tenant, segment, received_at, resource_attributes, resource_schema"
+    scoped = f"{kept}, scope_name, scope_version, scope_attributes, scope_schema"
+    rows = f"(\n  SELECT {scoped}, {item}, {attributes} AS item_attributes\n  FROM " if attributes else ""
     return (
-        f"SELECT\n  {selected}\nFROM (\n"
+        f"SELECT\n  {selected}\nFROM {rows}(\n"
         f"  SELECT {kept}, s.scope.name AS scope_name, s.scope.version AS scope_version,\n"
         f"    {mapping('s.scope.attributes')} AS scope_attributes, s.schema_url AS scope_schema, s.{items} AS items\n"
         f"  FROM (\n"
@@ -83,7 +81,7 @@ def unnested(source: str, resources: str, scopes: str, items: str, item: str, co
         f"      r.schema_url AS resource_schema, r.{scopes} AS scopes\n"
         f"    FROM {source} ARRAY JOIN {resources} AS r\n"
         f"  ) ARRAY JOIN scopes AS s\n"
-        f") ARRAY JOIN items AS {item}"
+        f") ARRAY JOIN items AS {item}" + ("\n)" if rows else "")
     )
 
 
@@ -92,7 +90,7 @@ OURS = "tenant Array(String), segment Array(UInt64), received_at Array(UInt64)"
 SPANS_IN = (
     f"resource_spans Array(Tuple(resource {RESOURCE}, scope_spans Array(Tuple(scope {SCOPE}, spans Array(Tuple("
     "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
-    f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, attributes {KEY_VALUES}, "
+    f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, attributes {RAW_VALUES}, "
     f"events Array(Tuple(time_unix_nano UInt64, name String, attributes {KEY_VALUES})), "
     f"links Array(Tuple(trace_id String, span_id String, trace_state String, attributes {KEY_VALUES})), "
     f"status Tuple(message String, code Int32))), schema_url String)), schema_url String)), {OURS}"
@@ -100,8 +98,8 @@ SPANS_IN = (
 
 LOGS_IN = (
     f"resource_logs Array(Tuple(resource {RESOURCE}, scope_logs Array(Tuple(scope {SCOPE}, log_records Array(Tuple("
-    f"time_unix_nano UInt64, severity_number Int32, severity_text String, body {ANY_VALUE}, "
-    f"attributes {KEY_VALUES}, flags UInt32, trace_id String, span_id String, observed_time_unix_nano UInt64, "
+    f"time_unix_nano UInt64, severity_number Int32, severity_text String, body {MESSAGE}, "
+    f"attributes {RAW_VALUES}, flags UInt32, trace_id String, span_id String, observed_time_unix_nano UInt64, "
     f"event_name String)), schema_url String)), schema_url String)), {OURS}"
 )
 

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 
 SERVER_WRITES_WITHIN_S = 120.0
+CLOCKS_DIFFER_BY_S = 5
+"""No machine is down and up again in that time."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -36,3 +38,11 @@ def boot_id() -> str:
         return _BOOT.read_text().strip()
     except OSError:
         return ""
+
+
+def same_life(one: str, other: str) -> bool:
+    """Whether two incarnations are of the same life. A server's start is told by two clocks that differ by seconds."""
+    (name, _, at), (other_name, _, other_at) = one.rpartition(" "), other.rpartition(" ")
+    if name and name == other_name and at.isdecimal() and other_at.isdecimal():
+        return abs(int(at) - int(other_at)) <= CLOCKS_DIFFER_BY_S
+    return one == other

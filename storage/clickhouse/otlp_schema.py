@@ -1,11 +1,11 @@
 """The OTLP messages as the engine reads them: protobuf schemas as text, sent with each insert.
 
-They are opentelemetry-proto 1.x cut to what is stored. Two differences: an AnyValue knows scalars only (lists and
-maps are turned into JSON text at the door, because a schema of the engine cannot recurse), and every request has
-three fields of our own with high numbers, which are appended once per insert. Serialized messages concatenate into
-one valid message. Ours are repeated fields of which the last is read, so that a client who sends the same fields
-cannot set them: the engine's reader does not let the last value of a repeated scalar win, as protobuf demands, but
-leaves a text empty.
+They are opentelemetry-proto 1.x cut to what is stored. Three differences: an AnyValue knows scalars only (lists and
+maps are turned into JSON text at the door, because a schema of the engine cannot recurse); where there are many it is
+declared as bytes, which are written alike (`any_value` tells why); and every request has three fields of our own with
+high numbers, which are appended once per insert. Serialized messages concatenate into one valid message. Ours are
+repeated fields of which the last is read, so that a client who sends the same fields cannot set them: the engine's
+reader does not let the last value of a repeated scalar win, as protobuf demands, but leaves a text empty.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _COMMON = """
 message AnyValue { oneof value {
   string string_value = 1; bool bool_value = 2; int64 int_value = 3; double double_value = 4; bytes bytes_value = 7; } }
 message KeyValue { string key = 1; AnyValue value = 2; }
+message RawKeyValue { string key = 1; bytes value = 2; }
 message Scope { string name = 1; string version = 2; repeated KeyValue attributes = 3; }
 message Resource { repeated KeyValue attributes = 1; }
 """
@@ -34,7 +35,8 @@ message Link {{
   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; repeated KeyValue attributes = 4; }}
 message Span {{
   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; string name = 5;
-  int32 kind = 6; fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated KeyValue attributes = 9;
+  int32 kind = 6; fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8;
+  repeated RawKeyValue attributes = 9;
   repeated Event events = 11; repeated Link links = 13; Status status = 15; }}
 message ScopeSpans {{ Scope scope = 1; repeated Span spans = 2; string schema_url = 3; }}
 message ResourceSpans {{ Resource resource = 1; repeated ScopeSpans scope_spans = 2; string schema_url = 3; }}
@@ -44,7 +46,7 @@ message Traces {{ repeated ResourceSpans resource_spans = 1; {_OURS} }}
 _LOGS = f"""
 message LogRecord {{
   fixed64 time_unix_nano = 1; int32 severity_number = 2; string severity_text = 3; AnyValue body = 5;
-  repeated KeyValue attributes = 6; fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
+  repeated RawKeyValue attributes = 6; fixed32 flags = 8; bytes trace_id = 9; bytes span_id = 10;
   fixed64 observed_time_unix_nano = 11; string event_name = 12; }}
 message ScopeLogs {{ Scope scope = 1; repeated LogRecord log_records = 2; string schema_url = 3; }}
 message ResourceLogs {{ Resource resource = 1; repeated ScopeLogs scope_logs = 2; string schema_url = 3; }}

@@ -7,11 +7,11 @@ from storage.clickhouse.decode import (
     SPANS_IN,
     hexed,
     hexes,
-    mapping,
     mappings,
     moment,
     moments,
     named,
+    raw_mapping,
     unnested,
 )
 from storage.migrations.common import (
@@ -60,7 +60,7 @@ COLUMNS = {
 }
 
 VALUES = {
-    **CASE_VALUES("SpanAttributes"),
+    **CASE_VALUES("item_attributes"),
     "Timestamp": moment("i.start_time_unix_nano"),
     "TraceId": hexed("i.trace_id"),
     "SpanId": hexed("i.span_id"),
@@ -75,7 +75,7 @@ VALUES = {
     "ScopeVersion": "scope_version",
     "ScopeAttributes": "scope_attributes",
     "ScopeSchemaUrl": "scope_schema",
-    "SpanAttributes": mapping("i.attributes"),
+    "SpanAttributes": "item_attributes",
     "Duration": "if(i.end_time_unix_nano > i.start_time_unix_nano, i.end_time_unix_nano - i.start_time_unix_nano, 0)",
     "StatusCode": named("i.status.code", CODES),
     "StatusMessage": "i.status.message",
@@ -99,7 +99,7 @@ MIGRATION = Migration(
             "otel_traces",
             COLUMNS,
             "MergeTree",
-            order_by="(TenantId, ServiceName, SpanName, toDateTime(Timestamp), TraceId)",
+            order_by="(TenantId, ServiceName, SpanName, toDateTime(Timestamp))",
             partition_by=partition("Timestamp"),
             indexes=(
                 "idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
@@ -134,7 +134,7 @@ MIGRATION = Migration(
         CreateView(
             "traces_in_mv",
             "otel_traces",
-            unnested("traces_in", "resource_spans", "scope_spans", "spans", "i", VALUES),
+            unnested("traces_in", "resource_spans", "scope_spans", "spans", "i", VALUES, raw_mapping("i.attributes")),
         ),
     ),
 )

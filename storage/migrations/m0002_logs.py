@@ -6,7 +6,8 @@ whose key makes a repeated event one row after merging, and under FINAL at once.
 
 from __future__ import annotations
 
-from storage.clickhouse.decode import LOGS_IN, MAP, hexed, mapping, moment, text, unnested
+from storage.clickhouse.any_value import text
+from storage.clickhouse.decode import LOGS_IN, MAP, hexed, moment, raw_mapping, unnested
 from storage.migrations.common import (
     CASE_COLUMNS,
     CASE_VALUES,
@@ -44,7 +45,7 @@ COLUMNS = {
 }
 
 VALUES = {
-    **CASE_VALUES("LogAttributes"),
+    **CASE_VALUES("item_attributes"),
     "Timestamp": moment("if(i.time_unix_nano != 0, i.time_unix_nano, i.observed_time_unix_nano)"),
     "TraceId": hexed("i.trace_id"),
     "SpanId": hexed("i.span_id"),
@@ -59,7 +60,7 @@ VALUES = {
     "ScopeName": "scope_name",
     "ScopeVersion": "scope_version",
     "ScopeAttributes": "scope_attributes",
-    "LogAttributes": mapping("i.attributes"),
+    "LogAttributes": "item_attributes",
     "EventName": "i.event_name",
     **SEGMENT_VALUES,
 }
@@ -113,8 +114,8 @@ INDEX_COLUMNS = {
     "Stream": "LowCardinality(String)",
     "CaseId": f"String {ZSTD}",
     "TraceId": f"String {ZSTD}",
-    "First": "SimpleAggregateFunction(min, DateTime64(9)) CODEC(Delta(8), ZSTD(1))",
-    "Last": "SimpleAggregateFunction(max, DateTime64(9)) CODEC(Delta(8), ZSTD(1))",
+    "First": f"SimpleAggregateFunction(min, DateTime64(9)) {ZSTD}",
+    "Last": f"SimpleAggregateFunction(max, DateTime64(9)) {ZSTD}",
 }
 
 
@@ -174,7 +175,9 @@ MIGRATION = Migration(
         CreateView("case_index_logs_mv", "case_index", case_index("otel_logs")),
         CreateView("case_index_traces_mv", "case_index", case_index("otel_traces")),
         CreateView(
-            "logs_in_mv", "otel_logs", unnested("logs_in", "resource_logs", "scope_logs", "log_records", "i", VALUES)
+            "logs_in_mv",
+            "otel_logs",
+            unnested("logs_in", "resource_logs", "scope_logs", "log_records", "i", VALUES, raw_mapping("i.attributes")),
         ),
     ),
 )

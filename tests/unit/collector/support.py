@@ -122,7 +122,7 @@ class FakeEngine:
         self.quarantined: dict[str, list[Entry]] = {}  # by token
         self.count: Callable[[Signal, str, int], int] = lambda *_: 0
         self.forgotten: list[tuple[Signal, str, int]] = []
-        self.life = "first"
+        self.life, self.durable_within = "first", 0.0
 
     def insert(self, signal: Signal, payload: bytes, meta: SegmentMeta) -> None:
         with self._lock:
@@ -134,17 +134,17 @@ class FakeEngine:
         token = meta.token(signal)
         assert self.inserted.setdefault(token, payload) == payload, "a token names one payload, forever"
 
-    def stored_items(self, signal: Signal, tenant: str, segment: int) -> int:
-        return self.count(signal, tenant, segment)
+    def stored_items(self, signal: Signal, meta: SegmentMeta) -> int:
+        return self.count(signal, meta.tenant, meta.segment)
 
     def keep(self, entries: Sequence[Entry], token: str) -> None:
         assert self.quarantined.setdefault(token, list(entries)) == list(entries), "a token names its rows, forever"
 
-    def forget(self, signal: Signal, tenant: str, segment: int) -> None:
-        self.forgotten.append((signal, tenant, segment))
+    def forget(self, signal: Signal, meta: SegmentMeta) -> None:
+        self.forgotten.append((signal, meta.tenant, meta.segment))
 
     def make_durable(self) -> float:
-        return 0.0
+        return self.durable_within
 
     def incarnation(self) -> str:
         return self.life

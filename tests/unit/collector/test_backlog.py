@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.wal import Frame, Sealed, SegmentLog, State, first_id, read_segment
+from collector.wal import Frame, Sealed, SegmentLog, State, SystemFiles, first_id, read_segment
 from collector.wal.tally import Tally
 from core import ManualClock, SystemClock
 from storage import Signal
@@ -225,3 +226,87 @@ def test_a_damaged_segment_is_counted_by_reading_it(tmp_path: Path, clock: Manua
     tally.advance(file)
     assert tally.items["traces", "shop"] == 10
     assert tally.items.total() in (11, 15)  # what is damaged is counted by what it claims
+
+
+class Stubborn(SystemFiles):
+    """Refuses to rename so often."""
+
+    def __init__(self, refusals: int) -> None:
+        self.left = refusals
+
+    def rename(self, old: Path, new: Path) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise OSError(errno.ENOSPC, "no room for a longer name")
+        super().rename(old, new)
+
+
+def test_a_segment_that_could_not_be_named_is_not_forgotten(tmp_path: Path) -> None:
+    """A disk may refuse a rename, too: the name is given later, without a restart, and frames go on meanwhile."""
+    clock, files = SystemClock(), Stubborn(1)
+    log, backlog = open_log(tmp_path, clock, files=files), open_backlog(tmp_path, clock)
+    first = log.append([frame(1)]).segment
+    log.seal()
+    assert backlog.take(0) is None
+    log.append([frame(2)])
+    eventually(lambda: backlog.take(0.01) is not None, 10)
+    assert {file.segment: file.state for file in files_of(tmp_path)}[first] is State.SEALED
+    log.close()
+
+
+def test_a_file_that_somebody_took_away_stops_nobody(tmp_path: Path, clock: ManualClock) -> None:
+    """Neither before it is taken nor while it is being stored."""
+    log, backlog = open_log(tmp_path, clock), open_backlog(tmp_path, clock)
+    for number in range(3):
+        log.append([frame(number)])
+        log.seal()
+    backlog.look()
+    first = backlog.take(1)
+    assert first is not None
+    first.file.path.unlink()
+    backlog.look()
+    backlog.settle(first)
+    second = files_of(tmp_path)[0]
+    second.path.unlink()
+    backlog.look()
+    third = backlog.take(1)
+    assert third is not None
+    assert frames_of(third) == (frame(2),)
+    assert backlog.take(0) is None
+    backlog.settle(third)
+    assert backlog.wait_settled(third.segment, 0)
+    log.close()
+
+
+def test_a_lane_that_cannot_be_repaired_does_not_hold_up_the_others(tmp_path: Path, clock: ManualClock) -> None:
+    """It is tried again; what the others wrote is handed out meanwhile."""
+    backlog = open_backlog(tmp_path, clock, files=Stubborn(1))
+    dead = open_log(tmp_path, clock, lane=1)
+    dead.append([frame(1)])
+    dead.close()
+    (file,) = files_of(tmp_path, 1)
+    file.path.rename(file.named(State.OPEN))
+    log = open_log(tmp_path, clock, lane=2)
+    log.append([frame(2)])
+    log.seal()
+    clock.advance(5)
+    one = backlog.take(0)
+    assert one is not None
+    assert frames_of(one) == (frame(2),)
+    clock.advance(5)
+    two = backlog.take(0)
+    assert two is not None
+    assert frames_of(two) == (frame(1),)
+    log.close()
+
+
+def test_an_empty_segment_is_not_old(tmp_path: Path, clock: ManualClock) -> None:
+    """A lane that nothing came in on for days must not keep what is remembered of re-sent requests from going."""
+    idle, backlog = open_log(tmp_path, clock, lane=1), open_backlog(tmp_path, clock)
+    assert backlog.oldest_created_ns() is None
+    clock.advance(86_400)
+    log = open_log(tmp_path, clock)
+    log.append([frame()])
+    assert backlog.oldest_created_ns() == clock.time_ns()
+    idle.close()
+    log.close()

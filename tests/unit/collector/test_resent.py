@@ -81,11 +81,19 @@ def test_forgetting_keeps_decisions_that_may_be_asked_again(state: StateDb) -> N
     found, now = seen(state), frame(1).received_at_ns
     assert found.claim(1, now, [frame(1), frame(1)]) == {1}
     assert found.forget(now + 59 * SECOND) == 0
-    assert found.forget(now + 61 * SECOND, oldest_ns=now) == 1
+    assert found.forget(now + 61 * SECOND, oldest_ns=now) == 0
     assert found.claim(1, now, [frame(1), frame(1)]) == {1}
-    assert found.claim(2, now, [frame(1)]) == frozenset()
     assert found.forget(now + 200 * SECOND) == 1
     assert found.claim(1, now, [frame(1)]) == frozenset()
+
+
+def test_a_store_that_was_away_for_long_still_knows_what_was_sent_again(state: StateDb) -> None:
+    """Both segments waited longer than the window; forgetting goes by their age, not by the time of day."""
+    found, now = seen(state), frame(1).received_at_ns
+    again = replace(frame(1), received_at_ns=now + 30 * SECOND)
+    assert found.claim(1, now, [frame(1)]) == frozenset()
+    assert found.forget(now + 3_600 * SECOND, oldest_ns=now + 20 * SECOND) == 0
+    assert found.claim(2, now + 20 * SECOND, [again]) == {0}
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -99,6 +99,24 @@ def test_a_segment_is_sealed_for_its_age(tmp_path: Path, clock: ManualClock) -> 
     log.close()
 
 
+def test_a_slow_store_gets_larger_segments(tmp_path: Path, clock: ManualClock) -> None:
+    """While an earlier segment waits, none is sealed for its age; when that is settled, the next one is."""
+    log = open_log(tmp_path, clock, age_s=0.02)
+    log.append([frame(1)])
+    clock.advance(1)
+    eventually(lambda: len(files_of(tmp_path)) == 2)
+    for number in (2, 3):
+        log.append([frame(number)])
+        clock.advance(1)
+    log.append([frame(4)])  # the committer has looked at the age since
+    waiting, written = files_of(tmp_path)
+    assert (waiting.state, written.state) == (State.SEALED, State.OPEN)
+    waiting.path.rename(waiting.named(State.SETTLED))
+    eventually(lambda: [file.state for file in files_of(tmp_path)] == [State.SETTLED, State.SEALED, State.OPEN])
+    assert len(read_segment(files_of(tmp_path)[1].path, written.segment).frames) == 3
+    log.close()
+
+
 def test_a_full_log_refuses_until_there_is_room(tmp_path: Path, clock: ManualClock) -> None:
     """Refused means absent; room comes back when segments are removed, by whomever."""
     log = open_log(tmp_path, clock, max_bytes=600, segment_bytes=100)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.wal import State, lane_folder
+from collector.quarantine import Quarantine
+from collector.wal import State, SystemFiles, lane_folder
 from collector.wal.frame import HEADER_BYTES, MARKER, Damage, Damaged, decode, encode
+from collector.wal.replay import recover
 from collector.wal.segment import HEADER_BYTES as SEGMENT_HEADER_BYTES
 from collector.wal.segment import SegmentHeader, encode_header, parse_segment, read_segment
 from core import ConfigurationError, ManualClock
@@ -78,14 +80,13 @@ def test_reading_keeps_every_good_frame(raw: bytes, intact: int, bad: list[Damag
 
 
 @pytest.mark.parametrize(("raw", "intact", "bad", "cut"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-@pytest.mark.parametrize("state", [State.OPEN, State.SEALED])
 def test_opening_repairs_the_tail(
-    raw: bytes, intact: int, bad: list[Damage], cut: bool, state: State, tmp_path: Path, clock: ManualClock
+    raw: bytes, intact: int, bad: list[Damage], cut: bool, tmp_path: Path, clock: ManualClock
 ) -> None:
     """After a start the file ends with its last good frame; what was cut is kept, unless it was all zeros."""
     lane = lane_folder(tmp_path, 0)
     lane.mkdir(parents=True)
-    (lane / f"00000007.v1.{state}").write_bytes(raw)
+    (lane / f"00000007.v1.{State.OPEN}").write_bytes(raw)
     log = open_log(tmp_path, clock)
     log.close()
     path, kept = lane / "00000007.v1.seg", list((tmp_path / "quarantine").glob("*torn_tail.bin"))
@@ -98,6 +99,24 @@ def test_opening_repairs_the_tail(
     again = open_log(tmp_path, clock)
     again.close()
     assert list((tmp_path / "quarantine").glob("*torn_tail.bin")) == kept, "a second start finds nothing to repair"
+
+
+def test_a_repair_leaves_sealed_segments_to_those_who_store(tmp_path: Path, clock: ManualClock) -> None:
+    """They may be renamed and removed while the lane's next writer starts: it must neither read nor miss them."""
+    lane = lane_folder(tmp_path, 0)
+    lane.mkdir(parents=True)
+    for number, state in ((5, State.OPEN), (6, State.SEALED), (7, State.SEALED), (8, State.SETTLED)):
+        encoded = encode_header(SegmentHeader(number, 1_000, SALT)) + ENCODED[0]
+        (lane / f"{number:08d}.v1.{state}").write_bytes(encoded)
+    repair = recover(lane, SystemFiles(), Quarantine(tmp_path / "quarantine", clock))
+    first = next(repair)
+    (lane / "00000006.v1.seg").rename(lane / "00000006.v1.done")
+    (lane / "00000007.v1.seg").unlink()
+    (lane / "00000008.v1.done").unlink()
+    assert [one.content.segment for one in (first, *repair)] == [5]
+    log = open_log(tmp_path, clock)
+    assert log.append([frame()]).segment > 6
+    log.close()
 
 
 def test_the_claim_of_a_damaged_frame_survives() -> None:

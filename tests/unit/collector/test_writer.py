@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from collector.wal import Frame, LogEvents, SegmentFile, State
 from collector.writer import SegmentWriter
 from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock, load_settings
 from storage import SegmentMeta, Signal, StateDb, migrate_state, open_state
-from tests.unit.collector.support import FakeEngine, eventually, files_of, frame, open_backlog, open_log, trace_request
+from tests.unit.collector.support import FakeEngine, eventually, files_of, frame, open_backlog, open_log
 
 
 class Stage:
@@ -168,25 +169,6 @@ def test_refused_content_is_found_and_kept_aside(bad: set[int], folder: Path, st
     note = json.loads(next((folder / "quarantine").glob("*.json")).read_bytes())
     assert (note["tenant"], note["signal"], note["why"]) == ("shop", "traces", "bad content")
     assert stage.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
-    assert stage.stop()
-
-
-def test_what_the_engine_misreads_is_written_anew(folder: Path, state: StateDb) -> None:
-    """A field with another type than the schema's: nothing goes to quarantine, nothing is halved."""
-    plain = trace_request(2).SerializeToString()
-    odd = plain + b"\x08\x01"
-    engine = FakeEngine(
-        lambda _call, _signal, payload, _meta: QueryRejected("no such type") if b"\x08\x01" in payload[-2:] else None
-    )
-    frames = [replace(frame(1), payload=plain), replace(frame(2), payload=odd)]
-    stored_rows(engine, [replace(one, payload=plain) for one in frames])
-    stage = Stage(folder, state, engine)
-    segment = stage.log.append(frames).segment
-    stage.start()
-    assert stage.flush(30)
-    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=4)
-    assert engine.inserted == {f"{segment}-traces-shop-plain": plain + plain}
-    assert stage.kept() == []
     assert stage.stop()
 
 
@@ -459,4 +441,87 @@ def test_nothing_is_put_back_while_the_engine_lives(folder: Path, state: StateDb
     assert stage.keeper.tidy() == 1
     assert engine.forgotten == []
     assert len(engine.inserted) == 2
+    assert stage.stop()
+
+
+def test_what_was_settled_and_still_looks_sealed_is_compared(folder: Path, state: StateDb) -> None:
+    """After a power cut the ledger may know of it while its new name is lost; then so may its rows be."""
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine).start()
+    segment = stage.log.append([frame(3)]).segment
+    assert stage.flush(10)
+    assert stage.stop()
+    (file,) = files_of(folder)
+    file.path.rename(file.named(State.SEALED))
+    again = Stage(folder, state, engine).start()  # the engine has no rows
+    assert again.stop()
+    assert engine.forgotten == [(Signal.TRACES, "shop", segment)]
+    assert [token for token in engine.inserted if "-again-" in token]
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=2)
+    assert again.left() == []
+
+
+def test_without_a_note_what_is_kept_is_compared(folder: Path, state: StateDb) -> None:
+    """A power cut in the first seconds of all, or one that took the note."""
+    engine = FakeEngine()
+    stage = Stage(folder, state, engine).start()
+    stage.log.append([frame(3)])
+    assert stage.flush(10)
+    assert stage.stop()
+    again = Stage(folder, state, engine)
+    again.keeper.tidy()
+    assert again.registry.get_sample_value("opsintel_collector_restored_items_total") == 2
+    assert (folder / "life").read_text() == engine.life
+    again.log.close()
+
+
+def test_a_power_cut_takes_nothing_out_of_quarantine(folder: Path, state: StateDb) -> None:
+    """Its table is the engine's, too: entries are written again, under a token of the new life."""
+    engine, aside = FakeEngine(), replace(frame(3), reason=1)
+    stage = Stage(folder, state, engine).start()
+    stage.keeper.tidy()
+    segment = stage.log.append([aside]).segment
+    assert stage.flush(10)
+    assert stage.stop()
+    (before,) = engine.quarantined.values()
+    engine.life, engine.quarantined = "second", {}
+    again = Stage(folder, state, engine)
+    again.keeper.tidy()
+    ((token, entries),) = engine.quarantined.items()
+    assert entries == before
+    assert token.startswith(f"{segment}-quarantine-traces-shop-again-")
+    again.log.close()
+
+
+def test_a_sealed_segment_with_a_lost_end_is_stored_as_far_as_it_goes(folder: Path, state: StateDb) -> None:
+    """The disk has lost what it had synced: that is said, and the bytes are kept."""
+    stage = Stage(folder, state, FakeEngine())
+    stage.log.append([frame(1), frame(6)])
+    stage.log.close()
+    path = files_of(folder)[0].path
+    path.write_bytes(path.read_bytes()[:-3])
+    engine = FakeEngine()
+    stored_rows(engine, [frame(1)])
+    again = Stage(folder, state, engine).start()
+    assert again.stop()
+    assert again.ledger.totals()["traces"] == LedgerEntry(stored=2)
+    assert len(list((folder / "quarantine").glob("*-torn_tail.bin"))) == 1
+    assert (again.registry.get_sample_value("opsintel_collector_torn_tail_bytes_total") or 0) > 0
+
+
+def test_files_are_kept_by_a_clock_that_nobody_sets(folder: Path, state: StateDb) -> None:
+    """A server's data is on disk some time after it was taken: counted in time that passed, not in the time of day."""
+    engine = FakeEngine()
+    engine.durable_within = 60.0
+    stage = Stage(folder, state, engine).start()
+    clock = ManualClock(datetime(2040, 1, 1, tzinfo=UTC))  # the day's clock is far ahead of the file's times
+    metrics = CollectorMetrics(CollectorRegistry())
+    keeper = SegmentKeeper(stage.backlog, stage.writer, stage.seen, engine, metrics, clock, folder / "life")
+    stage.log.append([frame()])
+    assert stage.flush(10)
+    assert keeper.tidy() == 0
+    clock.advance(59)
+    assert keeper.tidy() == 0
+    clock.advance(1)
+    assert keeper.tidy() == 1
     assert stage.stop()
