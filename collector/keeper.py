@@ -26,7 +26,7 @@ EVERY_S = 5.0
 class SegmentKeeper:
     """A thread of its own, from `start` to `stop`. `note` is the file that remembers the engine's incarnation.
 
-    `most_bytes`: when the log is larger, the oldest kept files go before their time, so that nobody is refused for them.
+    `most_bytes`: when the log is larger, the oldest kept files go before their time, so nobody is refused for them.
     """
 
     def __init__(
