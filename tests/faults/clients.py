@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -209,7 +210,7 @@ class Client:
 
     def _check(self, said: Any) -> None:
         """Items may be set aside (the clock may be wrong); rejected they may not be."""
-        if "rejected" in str(said):
+        if re.search(r"rejected\w*\W+[1-9]", str(said)):
             with self._book.lock:
                 self._book.oddities.append(f"partial success: {said}"[:200])
 
