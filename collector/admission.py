@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from collector import otlp_json
 from collector.nested_values import serialize_flat
 from collector.otlp_types import PUBLISHED, REQUESTS
+from collector.plain_encoding import written_plainly
 from collector.rules import SENTENCES, Reason, Rules, Verdict
 from collector.signal_rules import inspect
 from collector.unusable import Kept, take_out
@@ -87,18 +88,24 @@ def admit(
     text = explain(signal, findings.good, counts, {one.reason for one in kept}) if counts else ""
     payload = b""
     if findings.good:
-        payload = _payload(request, body, same=not (counts or findings.changed), trapped=findings.trapped)
+        # A metric's points are behind a oneof, where what is written twice changes how many there are: no guessing.
+        plain = signal is not Signal.METRICS and written_plainly(request, findings.items_bytes, len(body))
+        same = plain and not (counts or findings.changed)
+        payload = _payload(request, body, plain=plain, same=same, trapped=findings.trapped)
     return Admitted(payload, findings.good, rejected, text, kept)
 
 
-def _payload(request: Any, body: bytes, *, same: bool, trapped: bool) -> bytes:
+def _payload(request: Any, body: bytes, *, plain: bool, same: bool, trapped: bool) -> bytes:
+    """`plain`: as every reader reads it; `same`: nothing was changed in the request."""
     if trapped:
         try:
             flat = serialize_flat(request)
         except DecodeError as problem:
             raise InvalidInput(f"a list or map in an attribute is malformed: {problem}") from None
-        if flat is not None:
+        if flat is not None and plain:
             return flat
+    if not plain:
+        request.DiscardUnknownFields()
     return body if same else bytes(request.SerializeToString())
 
 

@@ -1,10 +1,10 @@
 """The OTLP request types of the door: the published messages with one change, made at run time.
 
 The store's schema knows scalar attribute values only, so lists and maps must be found, cheaply, in every request. Here
-`AnyValue.array_value` and `kvlist_value` are of a type `Trap` with a required field that nobody sends: serializing a
-message that holds one fails, in C, which costs about a microsecond for a span of ten attributes instead of the ten that
-looking at each of them in Python does. What a trap holds is kept as unknown fields, so nothing is lost. All else is
-validated as ever, UTF-8 included.
+`AnyValue.array_value` and `kvlist_value` are of a type `Trap` with a required field that is a trap again, so nobody can
+send it: serializing a message that holds one fails, in C, which costs about a microsecond for a span of ten attributes
+instead of the ten that looking at each of them in Python does. What a trap holds is kept as unknown fields, so nothing
+is lost. All else is validated as ever, UTF-8 included.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ _TRAP_FILE, _TRAP = "opsintel/trap.proto", ".opsintel.Trap"
 def _trap() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name=_TRAP_FILE, package="opsintel", syntax="proto2")
     file.message_type.add(name="Trap").field.add(
-        name="never_sent", number=536_870_911, type=FieldDescriptor.TYPE_BOOL, label=FieldDescriptor.LABEL_REQUIRED
+        name="never_sent",
+        number=536_870_911,
+        label=FieldDescriptor.LABEL_REQUIRED,
+        type=FieldDescriptor.TYPE_MESSAGE,
+        type_name=_TRAP,
     )
     return file
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from collector.admission import Encoding, admit
 from collector.engine import Engine
 from collector.ledger import hour_of
+from collector.plain_encoding import rewritten
 from collector.quarantine_reads import (
     EntryView,
     Filter,
@@ -31,7 +32,7 @@ from collector.quarantine_table import DISCARDED, KEPT, REPLAYED, Entry
 from collector.rules import Rules
 from collector.settled import Line, add_stored
 from collector.wal import LANE_BITS, lane_of
-from core import Clock, Conflict, InvalidInput, OpsintelError, Retryable, Unavailable, get_logger
+from core import Clock, Conflict, InvalidInput, NotFound, OpsintelError, Retryable, Unavailable, get_logger
 from storage import ClickHouse, SegmentMeta, Signal, StateDb
 from storage.state.ledger_tables import LEDGER, LEDGER_SEGMENTS
 from storage.state.quarantine_tables import QUARANTINE_DECISIONS as DECISIONS
@@ -146,10 +147,13 @@ class QuarantineService:
             open_ones = connection.execute(select(DECISIONS).where(DECISIONS.c.state == REPLAYING)).all()
         for found in open_ones:
             with self._lock:
-                entry = get_entry(self._ch, found.tenant, f"{found.segment}-{found.frame_offset}")
-                now = self._decision(entry)
-                if now is not None and now.state == REPLAYING:
-                    self._complete(entry, now)
+                try:
+                    entry = get_entry(self._ch, found.tenant, f"{found.segment}-{found.frame_offset}")
+                    now = self._decision(entry)
+                    if now is not None and now.state == REPLAYING:
+                        self._complete(entry, now)
+                except (InvalidInput, NotFound) as error:  # an entry that is gone must not hold up the others
+                    _log.error("a replay cannot be completed", segment=found.segment, error=str(error))
         return len(open_ones)
 
     # --- steps ---
@@ -200,7 +204,7 @@ class QuarantineService:
                 f"the entry {entry.id} still breaks a rule: {admitted.reason or 'it holds no items'}",
                 hint="replay it with accept_window=false or accept_limits=false, or discard it",
             )
-        return admitted.payload
+        return rewritten(Signal(entry.signal), admitted.payload, admitted.items)
 
     def _complete(self, entry: Entry, found: Any) -> Decided:
         if found.state == DISCARDED:

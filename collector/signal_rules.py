@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter, gt, methodcaller
 from typing import Any
 
+from collector.plain_encoding import fields_bytes
 from collector.rules import NO_RECORDED_VALUE, Reason, Rules
 from collector.unusable import (
     Findings,
@@ -42,6 +43,7 @@ def inspect(signal: Signal, request: Any, rules: Rules, now_ns: int) -> Findings
         if resource is not last:
             last, reason = resource, envelope(resource.resource, rules, findings)
         above = reason or envelope(scope.scope, rules, findings, scope.scope.name)
+        findings.items_bytes.append(0)
         _INSPECTORS[signal](findings, (resource, scope), items, above, rules, now_ns)
     return findings
 
@@ -60,6 +62,7 @@ def _some_spans(
     findings: Findings, spans: list[Any], above: Reason | None, rules: Rules, now_ns: int
 ) -> dict[int, Reason]:
     lengths, trapped = sizes(spans)
+    findings.items_bytes[-1] += fields_bytes(lengths)
     findings.trapped |= trapped
     low, high = rules.bounds(now_ns)
     trace_ids, span_ids = list(map(_TRACE_ID, spans)), list(map(_SPAN_ID, spans))
@@ -133,6 +136,7 @@ def _some_records(
     findings: Findings, records: list[Any], above: Reason | None, rules: Rules, now_ns: int
 ) -> dict[int, Reason]:
     lengths, trapped = sizes(records)
+    findings.items_bytes[-1] += fields_bytes(lengths)
     findings.trapped |= trapped
     low, high = rules.bounds(now_ns)
     times = [time or observed for time, observed in zip(map(_TIME, records), map(_OBSERVED, records), strict=True)]

@@ -41,11 +41,15 @@ class Marked:
 
 @dataclass(slots=True)
 class Findings:
-    """`good`: items that stay. `trapped`: a list or map is somewhere in the request. `changed`: it was completed."""
+    """`good`: items that stay. `trapped`: a list or map is somewhere in the request. `changed`: it was completed.
+
+    `items_bytes`: for each scope, what its items take as fields when they are written.
+    """
 
     good: int = 0
     trapped: bool = False
     changed: bool = False
+    items_bytes: list[int] = field(default_factory=list)
     marked: list[Marked] = field(default_factory=list)
 
     def take(self, parents: tuple[Any, ...], items: Any, count: int, why: dict[int, Reason]) -> None:

@@ -209,7 +209,7 @@ class SegmentLog:
         age = self._clock.monotonic() - first
         if age < self._age_s:
             return self._age_s - age
-        left = self._age_s * float(PATIENCE ** min(self._waiting_segments(), 10)) - age
+        left: float = self._age_s * PATIENCE ** min(self._waiting_segments(), 10) - age
         return min(left, LOOK_EVERY_S)
 
     def _patience(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Receiver processes that hang, die and are stopped at every moment: none is left, a stop does not wait for them."""
+"""Receiver processes that hang, die and are stopped at any moment: none is left, and a stop waits for none of them."""
 
 from __future__ import annotations
 

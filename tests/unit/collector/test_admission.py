@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
+from collector import wire
 from collector.admission import Encoding, admit
 from collector.rules import SENTENCES, Reason
 from core import InvalidInput
@@ -31,11 +32,62 @@ def protobuf(signal: Signal, request: Any) -> Any:
 
 
 def test_a_plain_request_is_kept_byte_for_byte() -> None:
-    """Unknown fields and an unusual order of fields included."""
-    body = trace_request().SerializeToString() + b"\xba\x3e\x02hi"
+    """A span's unknown fields included."""
+    request = trace_request()
+    request.resource_spans[0].scope_spans[0].spans[1].MergeFromString(b"\xba\x3e\x02hi")
+    body = request.SerializeToString()
     admitted = admit(Signal.TRACES, Encoding.PROTOBUF, body)
     assert admitted.payload is body
     assert (admitted.items, admitted.rejected, admitted.reason) == (3, 0, "")
+
+
+SPAN = trace_request(1).SerializeToString()
+POINT = bytes.fromhex("09 0100000000000000 19 0100000000000000 31 0100000000000000")
+
+
+def message(number: int, *inside: bytes) -> bytes:
+    """A field that is a message."""
+    joined = b"".join(inside)
+    return wire.tag(number, wire.LENGTH) + wire.varint(len(joined)) + joined
+
+
+def one_metric(*fields: bytes) -> bytes:
+    """A request of one metric."""
+    return message(1, message(2, message(2, b"\x0a\x01m", *fields)))
+
+
+GAUGE, SUM = message(5, message(1, POINT)), message(7, message(1, POINT), message(1, POINT))
+NO_POINT = message(5, b"\x0b\x0c")
+
+
+@pytest.mark.parametrize(
+    ("signal", "body", "items", "payload"),
+    [
+        pytest.param(Signal.TRACES, SPAN + b"\x0b\x0c", 1, SPAN, id="a group beside the resources"),
+        pytest.param(Signal.TRACES, SPAN + b"\xba\x3e\x02hi", 1, SPAN, id="an unknown field beside the resources"),
+        pytest.param(Signal.METRICS, one_metric(GAUGE, SUM), 2, one_metric(SUM), id="the last kind of points wins"),
+        pytest.param(Signal.METRICS, one_metric(SUM, GAUGE), 1, one_metric(GAUGE), id="the same the other way"),
+        pytest.param(Signal.METRICS, one_metric(GAUGE, NO_POINT), 1, one_metric(GAUGE), id="a group of points"),
+        pytest.param(Signal.METRICS, one_metric(GAUGE + b"\x3b\x3c"), 1, one_metric(GAUGE), id="a group that is a sum"),
+    ],
+)  # fmt: skip
+def test_what_the_engine_would_count_otherwise_is_written_anew(
+    signal: Signal, body: bytes, items: int, payload: bytes
+) -> None:
+    """Found by fuzzing: its reader takes groups for messages, and both members of a oneof."""
+    admitted = admit(signal, Encoding.PROTOBUF, body)
+    assert (admitted.items, admitted.payload) == (items, payload)
+
+
+def test_a_list_cannot_be_smuggled_past_the_door() -> None:
+    """With the field that the door looks for put into it, whatever is in that."""
+    for forged in (b"\xf8\xff\xff\xff\x0f\x01", b"\xfa\xff\xff\xff\x0f\x00"):
+        value = message(2, message(5, message(1, b"\x0a\x02hi"), forged))
+        attribute = message(9, b"\x0a\x01k", value)
+        span = b"\x0a\x10" + b"t" * 16 + b"\x12\x08" + b"s" * 8 + b"\x39" + b"\x01" * 8 + b"\x41" + b"\x01" * 8
+        admitted = admit(Signal.TRACES, Encoding.PROTOBUF, message(1, message(2, message(2, span, attribute))))
+        stored = ExportTraceServiceRequest.FromString(admitted.payload).resource_spans[0].scope_spans[0].spans[0]
+        assert stored.attributes[0].value.string_value == '["hi"]'
 
 
 @pytest.mark.parametrize("signal", list(Signal))

@@ -1,0 +1,119 @@
+"""What admission counts is what the engine stores, whatever way a request is written.
+
+Protobuf's reference reader and the engine's must understand an admitted request alike: else rows differ from the
+ledger. Bent requests are admitted, joined as a segment would, inserted as the writer does it, and read back.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from random import Random
+from typing import Any
+
+import pytest
+
+from collector.admission import Encoding, admit
+from collector.engine import ClickHouseEngine
+from collector.otlp_types import PUBLISHED
+from collector.plain_encoding import rewritten
+from core import InvalidInput, Retryable, StorageError
+from storage import ClickHouse, SegmentMeta, Signal
+from tests.fuzz import samples
+from tests.fuzz.budget import Seeded, rounds
+from tests.fuzz.wire_mutations import SAME, VALID, Mutation, mutate
+
+TOGETHER = 12
+
+
+def bent(random: Random, signal: Signal, now_ns: int, mutations: tuple[Mutation, ...] = VALID) -> tuple[bytes, int]:
+    """A bent request as it is admitted, with its items; without any when it is refused."""
+    request = samples.otlp(signal, random, now_ns)
+    body = mutate(random, request.SerializeToString(), request.DESCRIPTOR, mutations, most=2)
+    try:
+        admitted = admit(signal, Encoding.PROTOBUF, body)
+    except InvalidInput:
+        return b"", 0
+    return admitted.payload, admitted.items
+
+
+def store(engine: ClickHouseEngine, signal: Signal, payload: bytes, items: int, tenant: str, segment: int) -> None:
+    """As the writer does: what is refused is written anew."""
+    try:
+        engine.insert(signal, payload, SegmentMeta(tenant, segment, time.time_ns(), ""))
+    except Retryable as problem:
+        pytest.fail(f"a mere refusal is taken for an absent engine: {problem}")
+    except StorageError:
+        engine.insert(signal, rewritten(signal, payload, items), SegmentMeta(tenant, segment, time.time_ns(), "plain"))
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_rows_are_the_items_that_were_counted(signal: Signal, clickhouse: ClickHouse, tenant: str) -> None:
+    engine = ClickHouseEngine(clickhouse)
+    for random in rounds():
+        now = time.time_ns()
+        requests = [bent(random, signal, now) for _ in range(TOGETHER)]
+        good = [(payload, items) for payload, items in requests if items]
+        segment = random.number * 100
+        store(
+            engine, signal, b"".join(payload for payload, _ in good), sum(items for _, items in good), tenant, segment
+        )
+        if engine.stored_items(signal, tenant, segment) != sum(items for _, items in good):
+            for index, (payload, items) in enumerate(good, 1):
+                store(engine, signal, payload, items, tenant, segment + index)
+                rows = engine.stored_items(signal, tenant, segment + index)
+                assert rows == items, f"seed {random.number}, request {index}: {payload.hex()}"
+            pytest.fail(f"seed {random.number}: requests that are right alone are wrong together")
+
+
+def test_values_are_those_that_were_sent(clickhouse: ClickHouse, tenant: str) -> None:
+    """Where a request is written in another way that protobuf calls equal."""
+    engine = ClickHouseEngine(clickhouse)
+    for random in rounds():
+        requests = [bent(random, Signal.TRACES, time.time_ns(), SAME) for _ in range(TOGETHER)]
+        payload, items = b"".join(payload for payload, _ in requests), sum(items for _, items in requests)
+        segment = random.number * 100 + 99
+        store(engine, Signal.TRACES, payload, items, tenant, segment)
+        compare(clickhouse, payload, tenant, segment, random)
+
+
+def compare(clickhouse: ClickHouse, payload: bytes, tenant: str, segment: int, random: Seeded) -> None:
+    """Values, too, are what the reference reads, floating-point texts apart."""
+    sql = (
+        "SELECT TraceId, SpanId, SpanName, SpanAttributes, ResourceAttributes, ScopeName, Events.Name, Links.TraceId,"
+        " StatusMessage FROM otel_traces WHERE TenantId = {tenant:String} AND SegmentId = {segment:UInt64}"
+    )
+    found = clickhouse.query(sql, {"tenant": tenant, "segment": segment}).rows
+    stored = [(*row[:3], _known(row[3]), _known(row[4]), row[5], list(row[6]), list(row[7]), row[8]) for row in found]
+    request: Any = PUBLISHED[Signal.TRACES].FromString(payload)
+    wanted = [
+        (
+            span.trace_id.hex(), span.span_id.hex(), span.name, _known(_texts(span.attributes)),
+            _known(_texts(resource.resource.attributes)), scope.scope.name, [event.name for event in span.events],
+            [link.trace_id.hex() for link in span.links], span.status.message,
+        )
+        for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
+    ]  # fmt: skip
+    stored.sort(key=repr)
+    wanted.sort(key=repr)
+    for one, other in zip(stored, wanted, strict=True):
+        assert one == other, f"seed {random.number}"
+
+
+def _known(texts: dict[str, str]) -> dict[str, str]:
+    return {key: text for key, text in texts.items() if text is not None and key != "k2"}
+
+
+def _texts(attributes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in attributes:
+        match one.value.WhichOneof("value"):
+            case None | "string_value_strindex":  # of profiles alone
+                found[one.key] = ""
+            case "bool_value":
+                found[one.key] = str(one.value.bool_value).lower()
+            case "bytes_value":
+                found[one.key] = base64.b64encode(one.value.bytes_value).decode()
+            case kind:
+                found[one.key] = str(getattr(one.value, kind))
+    return found
