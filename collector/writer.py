@@ -187,15 +187,7 @@ class SegmentWriter:
         """Removes what is there of a segment and stores it whole, under a token that the engine cannot know yet."""
         meta = SegmentMeta(tenant, job.segment, job.content.received_ns)
         self._retried(lambda: self._engine.forget(signal, meta))
-        if not frames:
-            return
-        problem = self._insert(job, signal, tenant, frames, self._again())
-        if problem is not None:
-            plain = [
-                (index, replace(frame, payload=rewritten(signal, frame.payload, frame.items)))
-                for index, frame in frames
-            ]
-            problem = self._insert(job, signal, tenant, plain, f"{self._again()}-plain")
+        problem = self._insert(job, signal, tenant, frames, self._again()) if frames else None
         if problem is not None:
             raise Retryable(f"the engine refuses what it took before: {problem}")
 
