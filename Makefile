@@ -20,7 +20,7 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 
 .PHONY: test
 test: setup chromium test-servers lint ## everything a change must pass; under 15 minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## style, types and the import order of the rooms
