@@ -60,6 +60,12 @@ bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency,
 	@$(BIN)/python -c 'import rotel, numpy' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.bench.compare $(BENCH)
 
+# FUZZ is the time for each of some 20 attacks in seconds, FUZZ_SEED the first seed (else a new one every time).
+FUZZ ?= 15
+.PHONY: fuzz
+fuzz: setup ## bad input at every door, about five minutes; FUZZ=120 for an hour
+	FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 7200 -rP $(ARGS)
+
 .PHONY: durability
 durability: setup ## the black-box kill test with 50 rounds; about 20 minutes
 	$(BIN)/python ../shared/acceptance/durability.py --opsintel $(abspath $(BIN)/opsintel) --rounds 50

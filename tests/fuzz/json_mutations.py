@@ -11,10 +11,11 @@ from tests.fuzz.wire_mutations import corrupt
 
 STRANGE: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**31, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**400, 1.5, -0.0, 1e308, "", "0", "-1",
-    "NaN", "Infinity", "1e5", "99999999999999999999", "zz", "ab", "\x00", "\u202e", "٣", "\ud800", "a" * 5_000, [], {},
-    [[]], [None], {"a": {}}, {"values": [{"intValue": "1"}]}, "Zm9v", "=", "2026-03-02T08:00:00Z",
+    "NaN", "Infinity", "1e5", "99999999999999999999", "zz", "ab", "\x00", "\u202e", "٣", "\ud800", "a" * 5_000,
+    [], {}, [[]], [None], {"a": {}}, {"values": [{"intValue": "1"}]}, "Zm9v", "=", "2026-03-02T08:00:00Z",
     "0001-01-01T00:00:00Z",
 )  # fmt: skip
+_DEEP = "@deep@"
 
 
 def mutate_json(random: Random, document: Any, most: int = 4) -> bytes:
@@ -23,6 +24,8 @@ def mutate_json(random: Random, document: Any, most: int = 4) -> bytes:
     for _ in range(random.randint(1, most)):
         _bend(random, document)
     text = json.dumps(document, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")
+    depth = random.choice((1, 3, 40, 70, 500))
+    text = text.replace(b'"%s"' % _DEEP.encode(), b'{"arrayValue":{"values":[' * depth + b"1" + b"]}}" * depth)
     if random.random() < 0.1:  # the same key twice
         text = text[:-1] + b"," + text[1:] if text[:1] == b"{" and len(text) > 2 else text
     if random.random() < 0.03:
@@ -37,7 +40,7 @@ def _bend(random: Random, document: Any) -> None:
     parent, key = random.choice(places)
     match random.randrange(5):
         case 0:
-            parent[key] = random.choice(STRANGE)
+            parent[key] = copy.deepcopy(random.choice(STRANGE))
         case 1:
             del parent[key]
         case 2:
@@ -47,11 +50,10 @@ def _bend(random: Random, document: Any) -> None:
             parent += [copy.deepcopy(parent[key])] * random.choice((1, 3, 50))
         case 4 if isinstance(parent, dict):
             parent[random.choice(("gauge", "sum", "stringValue", "intValue", "unknown", "", "spans", "id", "time"))] = (
-                random.choice(STRANGE)
+                copy.deepcopy(random.choice(STRANGE))
             )
         case _:
-            for _ in range(random.choice((3, 70, 200))):
-                parent[key] = {"arrayValue": {"values": [parent[key]]}}
+            parent[key] = _DEEP
 
 
 def _keys(parent: Any) -> Any:

@@ -52,7 +52,8 @@ class Product:
         for number in range(self.acked, self.acked + spans):
             scope.spans.add(
                 trace_id=number.to_bytes(16, "big", signed=False) if number else b"\x01" * 16,
-                span_id=(number + 1).to_bytes(8, "big"), name="pick", start_time_unix_nano=NOW, end_time_unix_nano=NOW + 1,
+                span_id=(number + 1).to_bytes(8, "big"), name="pick",
+                start_time_unix_nano=NOW, end_time_unix_nano=NOW + 1,
             )  # fmt: skip
         body, headers = request.SerializeToString(), {"content-type": "application/x-protobuf"}
         answer = httpx.post(f"{self.served.http}/v1/traces", content=body, headers=headers, timeout=30)
