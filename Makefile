@@ -20,7 +20,7 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 
 .PHONY: test
 test: setup chromium test-servers lint ## everything a change must pass; under 15 minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## style, types and the import order of the rooms
@@ -59,6 +59,12 @@ bench: setup ## spans/s acknowledged and stored, CPU seconds per million spans
 bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency, losses; BENCH=--quick for two minutes
 	@$(BIN)/python -c 'import rotel, numpy' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.bench.compare $(BENCH)
+
+# FUZZ is the time for each of some 20 attacks in seconds, FUZZ_SEED the first seed (else a new one every time).
+FUZZ ?= 15
+.PHONY: fuzz
+fuzz: setup ## bad input at every door, about five minutes; FUZZ=120 for an hour
+	FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 7200 -rP $(ARGS)
 
 .PHONY: durability
 durability: setup ## the black-box kill test with 50 rounds; about 20 minutes

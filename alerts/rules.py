@@ -142,7 +142,8 @@ class Rule(_Model):
             "queue_depth": QueueSelector,
             "ledger": LedgerSelector,
         }
-        model = kinds.get(values.get("kind"))
+        kind = values.get("kind")
+        model = kinds.get(kind) if isinstance(kind, str) else None
         selector = values.get("selector")
         if model is None or not isinstance(selector, dict):
             return values

@@ -60,9 +60,9 @@ class SegmentKeeper:
             self._thread.join(deadline_s)
 
     def _run(self) -> None:
-        last = False
+        last, pause = False, 0.0  # at once: a note of a new engine is written before anything is stored in it
         while not last:
-            last = self._stop.wait(EVERY_S)
+            last, pause = self._stop.wait(pause), EVERY_S
             try:
                 self.tidy()
             except (OpsintelError, OSError) as error:

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from collector.admission import Encoding, admit
 from collector.engine import Engine
 from collector.ledger import hour_of
-from collector.plain_encoding import rewritten
 from collector.quarantine_reads import (
     EntryView,
     Filter,
@@ -204,7 +203,7 @@ class QuarantineService:
                 f"the entry {entry.id} still breaks a rule: {admitted.reason or 'it holds no items'}",
                 hint="replay it with accept_window=false or accept_limits=false, or discard it",
             )
-        return rewritten(Signal(entry.signal), admitted.payload, admitted.items)
+        return admitted.payload
 
     def _complete(self, entry: Entry, found: Any) -> Decided:
         if found.state == DISCARDED:

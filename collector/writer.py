@@ -3,10 +3,10 @@
 Several workers store a segment each, oldest first, and may finish in any order. A segment's id is the deduplication
 token, so repeating any step after a crash changes nothing, whatever became of its neighbours. Frames whose bytes were
 stored before are counted as duplicates and left out. An engine that cannot be reached is asked again for ever, with
-growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is
-written anew, plainly, and if that is refused, too, split until the refused frames are alone; those go to quarantine,
-the others are stored. Frames that admission set aside go to the quarantine's table, by one insert with a token like
-all else. Files of settled segments stay: they are the keeper's business.
+growing pauses: the log grows meanwhile, not the memory. A segment that the engine refuses for what is *in* it is split
+until the refused frames are alone; those go to quarantine, the others are stored. Frames that admission set
+aside go to the quarantine's table, by one insert with a token like all else. Files of settled segments stay: they are
+the keeper's business.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import hashlib
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from collector.engine import Engine
 from collector.ledger import Ledger, outcomes_of
-from collector.plain_encoding import rewritten
 from collector.quarantine import Quarantine
 from collector.quarantine_table import Entry, damaged_entries, frame_entries, refused_entries
 from collector.resent import SeenRequests
@@ -188,15 +187,7 @@ class SegmentWriter:
         """Removes what is there of a segment and stores it whole, under a token that the engine cannot know yet."""
         meta = SegmentMeta(tenant, job.segment, job.content.received_ns)
         self._retried(lambda: self._engine.forget(signal, meta))
-        if not frames:
-            return
-        problem = self._insert(job, signal, tenant, frames, self._again())
-        if problem is not None:
-            plain = [
-                (index, replace(frame, payload=rewritten(signal, frame.payload, frame.items)))
-                for index, frame in frames
-            ]
-            problem = self._insert(job, signal, tenant, plain, f"{self._again()}-plain")
+        problem = self._insert(job, signal, tenant, frames, self._again()) if frames else None
         if problem is not None:
             raise Retryable(f"the engine refuses what it took before: {problem}")
 
@@ -210,7 +201,7 @@ class SegmentWriter:
                 # A view behind the main table failed. Smaller pieces would double its rows: keep the rest aside.
                 self._mark_rest(job, frames, stored, str(problem))
             else:
-                self._store_refused(job, signal, tenant, frames, problem)
+                self._split(job, signal, tenant, frames, problem)
         if problem is not None or job.replayed:
             self._verify(job, signal, tenant, frames)
 
@@ -243,19 +234,6 @@ class SegmentWriter:
             return None
 
         return self._retried(attempt)
-
-    def _store_refused(
-        self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError
-    ) -> None:
-        """Tries the same requests written anew, which the engine may understand; else finds those it refuses."""
-        plain = [
-            (index, replace(frame, payload=rewritten(signal, frame.payload, frame.items))) for index, frame in frames
-        ]
-        again: StorageError | None = problem
-        if plain != frames:
-            again = self._insert(job, signal, tenant, plain, "plain")
-        if again is not None:
-            self._split(job, signal, tenant, plain, again)
 
     def _split(self, job: _Job, signal: Signal, tenant: str, frames: Sequence[_Indexed], problem: StorageError) -> None:
         """Halves what was refused until the refused frames are alone."""

@@ -8,7 +8,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md and formats/
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,7 +76,7 @@ def from_json(member: object) -> CloudEvent:
             raise InvalidEvent(f"data_base64 must be text, got {_kind(packed)}")
         try:
             raw = base64.b64decode(packed, validate=True)
-        except binascii.Error as problem:
+        except ValueError as problem:  # binascii.Error, or a sign that is not even ASCII
             raise InvalidEvent(f"data_base64 is not base64: {problem}") from None
         return make(attributes, raw)
     if "data" not in member:

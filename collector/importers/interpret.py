@@ -122,7 +122,7 @@ class Interpreter:
         """The record that says what the log knows of an object from a time on; raises BadRow."""
         if not state.type.strip() or not state.id.strip():
             raise BadRow("an object has no id or no type")
-        if not is_text([state.type, state.id, *(text for pair in state.attributes for text in pair)]):
+        if not is_text([state.type, state.id, state.relations, *(text for pair in state.attributes for text in pair)]):
             raise BadRow("is not utf-8 text")
         try:
             time_ns = self._read_state_time(state.time)

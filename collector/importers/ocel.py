@@ -25,6 +25,7 @@ from collector.importers.rows import (
     ObjectState,
     Record,
     Row,
+    is_text,
 )
 from core.errors import InvalidInput
 
@@ -139,6 +140,9 @@ class OcelTable:
 
     def _event(self, event: OcelEvent, objects: list[dict[str, str]]) -> Row | Broken:
         attributes = dict(event.attributes)
+        touched = [part for one in objects for part in one.values()]
+        if not is_text([event.id, event.type, event.time, *attributes, *attributes.values(), *touched]):
+            return Broken(self._number, event.line, "is not utf-8 text", [event.id, event.type])
         if any(len(value) > CELL_LIMIT for value in attributes.values()):
             reason = f"an attribute is longer than {CELL_LIMIT} characters"
             return Broken(self._number, event.line, reason, [event.id, event.type])

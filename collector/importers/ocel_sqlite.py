@@ -218,7 +218,7 @@ class OcelSqlite:
     def _translated(self) -> Iterator[Any]:
         try:
             yield
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, UnicodeError) as problem:  # the latter where damaged bytes are a message or a type
             raise InvalidInput(f"{self._name}: the SQLite database cannot be read: {problem}") from None
 
 

@@ -28,10 +28,10 @@ class ParquetTable:
         self._name = path.name
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as problem:
+            schema = self._file.schema_arrow
+            self.columns: tuple[str, ...] = tuple(schema.names)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
             raise InvalidInput(f"{path.name}: is not a readable Parquet file: {problem}") from None
-        schema = self._file.schema_arrow
-        self.columns: tuple[str, ...] = tuple(schema.names)
         self.native_times = frozenset(field.name for field in schema if pa.types.is_temporal(field.type))
         self._rows: int = self._file.metadata.num_rows
         self._done = 0

@@ -104,5 +104,8 @@ def is_text(cells: list[str]) -> bool:
 
 
 def printable(text: str) -> str:
-    """The text with bytes that are no characters written as \\xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    r"""The text with bytes that are no characters written as \xNN, and halves of characters as \uNNNN."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()

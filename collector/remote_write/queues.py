@@ -112,7 +112,7 @@ def load_queue_metrics(path: Path | None) -> QueueMetrics:
     if not isinstance(rows, list) or not isinstance(defaults, bool):
         raise ConfigurationError(f"{path}: queues must be a list of tables, and defaults true or false")
     without, known = data.get("without", []), {row.metric for row in DEFAULTS}
-    if not isinstance(without, list) or not all(name in known for name in without):
+    if not isinstance(without, list) or not all(isinstance(name, str) and name in known for name in without):
         raise ConfigurationError(f"{path}: without must list metrics among {', '.join(sorted(known))}, got {without!r}")
     own = [_row(entry, f"{path}: queue {number}") for number, entry in enumerate(rows, 1)]
     named = {row.metric for row in own} | set(without)
@@ -138,7 +138,7 @@ def _row(entry: Any, where: str) -> QueueMetric:
     if not isinstance(group, str):
         raise ConfigurationError(f"{where}: group must be text, got {group!r}")
     measure = entry.get("measure", "depth")
-    if measure not in MEASURES:
+    if not isinstance(measure, str) or measure not in MEASURES:
         raise ConfigurationError(f"{where}: measure must be one of {', '.join(MEASURES)}, got {measure!r}")
     return QueueMetric(
         entry["metric"],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from random import Random
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -121,3 +123,28 @@ def _fill(point: Any, kind: str, index: int) -> None:
 def otlp(signal: Signal, random: Random, now_ns: int) -> Message:
     """A good request of a signal."""
     return {Signal.TRACES: traces, Signal.LOGS: logs, Signal.METRICS: metrics}[signal](random, now_ns)
+
+
+def as_json(request: Message) -> Any:
+    """A request as OTLP's JSON has it: ids in hexadecimal, enumerations as numbers."""
+    return _hexed(MessageToDict(request, use_integers_for_enums=True))
+
+
+def _hexed(document: Any) -> Any:
+    if isinstance(document, list):
+        return [_hexed(one) for one in document]
+    if not isinstance(document, dict):
+        return document
+    ids = ("traceId", "spanId", "parentSpanId")
+    return {key: base64.b64decode(value).hex() if key in ids else _hexed(value) for key, value in document.items()}
+
+
+def event(random: Random, now: str) -> dict[str, Any]:
+    """A CloudEvent of the catalogue."""
+    order = f"ORD-{random.randrange(10**9)}"
+    return {
+        "specversion": "1.0", "id": f"e-{random.randrange(10**12)}", "source": "/shop/web", "subject": order,
+        "type": "retail.order.placed", "time": now, "datacontenttype": "application/json",
+        "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01",
+        "data": {"order_id": order, "quantity": 2, "amount": "19.90", "currency": "EUR", "lines": [{"sku": "A"}]},
+    }  # fmt: skip

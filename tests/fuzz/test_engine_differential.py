@@ -1,7 +1,7 @@
 """What admission counts is what the engine stores, whatever way a request is written.
 
 Protobuf's reference reader and the engine's must understand an admitted request alike: else rows differ from the
-ledger. Bent requests are admitted, joined as a segment would, inserted as the writer does it, and read back.
+ledger. Bent requests are admitted, joined as a segment would, inserted and read back.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import pytest
 from collector.admission import Encoding, admit
 from collector.engine import ClickHouseEngine
 from collector.otlp_types import PUBLISHED
-from collector.plain_encoding import rewritten
-from core import InvalidInput, Retryable, StorageError
+from core import InvalidInput
 from storage import ClickHouse, SegmentMeta, Signal
 from tests.fuzz import samples
 from tests.fuzz.budget import Seeded, rounds
@@ -37,16 +36,6 @@ def bent(random: Random, signal: Signal, now_ns: int, mutations: tuple[Mutation,
     return admitted.payload, admitted.items
 
 
-def store(engine: ClickHouseEngine, signal: Signal, payload: bytes, items: int, tenant: str, segment: int) -> None:
-    """As the writer does: what is refused is written anew."""
-    try:
-        engine.insert(signal, payload, SegmentMeta(tenant, segment, time.time_ns(), ""))
-    except Retryable as problem:
-        pytest.fail(f"a mere refusal is taken for an absent engine: {problem}")
-    except StorageError:
-        engine.insert(signal, rewritten(signal, payload, items), SegmentMeta(tenant, segment, time.time_ns(), "plain"))
-
-
 @pytest.mark.parametrize("signal", Signal)
 def test_rows_are_the_items_that_were_counted(signal: Signal, clickhouse: ClickHouse, tenant: str) -> None:
     engine = ClickHouseEngine(clickhouse)
@@ -55,13 +44,11 @@ def test_rows_are_the_items_that_were_counted(signal: Signal, clickhouse: ClickH
         requests = [bent(random, signal, now) for _ in range(TOGETHER)]
         good = [(payload, items) for payload, items in requests if items]
         segment = random.number * 100
-        store(
-            engine, signal, b"".join(payload for payload, _ in good), sum(items for _, items in good), tenant, segment
-        )
-        if engine.stored_items(signal, tenant, segment) != sum(items for _, items in good):
+        engine.insert(signal, b"".join(payload for payload, _ in good), SegmentMeta(tenant, segment, now))
+        if engine.stored_items(signal, SegmentMeta(tenant, segment, now)) != sum(items for _, items in good):
             for index, (payload, items) in enumerate(good, 1):
-                store(engine, signal, payload, items, tenant, segment + index)
-                rows = engine.stored_items(signal, tenant, segment + index)
+                engine.insert(signal, payload, SegmentMeta(tenant, segment + index, now))
+                rows = engine.stored_items(signal, SegmentMeta(tenant, segment + index, now))
                 assert rows == items, f"seed {random.number}, request {index}: {payload.hex()}"
             pytest.fail(f"seed {random.number}: requests that are right alone are wrong together")
 
@@ -70,10 +57,10 @@ def test_values_are_those_that_were_sent(clickhouse: ClickHouse, tenant: str) ->
     """Where a request is written in another way that protobuf calls equal."""
     engine = ClickHouseEngine(clickhouse)
     for random in rounds():
-        requests = [bent(random, Signal.TRACES, time.time_ns(), SAME) for _ in range(TOGETHER)]
-        payload, items = b"".join(payload for payload, _ in requests), sum(items for _, items in requests)
+        now = time.time_ns()
+        payload = b"".join(bent(random, Signal.TRACES, now, SAME)[0] for _ in range(TOGETHER))
         segment = random.number * 100 + 99
-        store(engine, Signal.TRACES, payload, items, tenant, segment)
+        engine.insert(Signal.TRACES, payload, SegmentMeta(tenant, segment, now))
         compare(clickhouse, payload, tenant, segment, random)
 
 

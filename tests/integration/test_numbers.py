@@ -134,6 +134,7 @@ def world(clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) -> I
     told = History.of(Retailer(WINDOW).facts_until(END_NS))
     requests = list(_encode(told))
     settings = load_settings(
+        resend_window_s=0,  # the engine and the KPIs must bear repetition themselves
         data_dir=tmp_path_factory.mktemp("numbers"), http_port=0, otlp_grpc_port=0, otlp_http_port=0,
         jobs_enabled=False, wal_segment_age_ms=20,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_plain_request_is_kept_byte_for_byte() -> None:
 
 
 SPAN = trace_request(1).SerializeToString()
-POINT = bytes.fromhex("09 0100000000000000 19 0100000000000000 31 0100000000000000")
+POINT = bytes.fromhex("11 0100000000000000 19 0100000000000000 31 0100000000000000")
 
 
 def message(number: int, *inside: bytes) -> bytes:

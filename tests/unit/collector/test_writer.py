@@ -25,7 +25,7 @@ from collector.wal import Frame, LogEvents, SegmentFile, State
 from collector.writer import SegmentWriter
 from core import ManualClock, QueryRejected, StorageError, StoreUnavailable, SystemClock, load_settings
 from storage import SegmentMeta, Signal, StateDb, migrate_state, open_state
-from tests.unit.collector.support import FakeEngine, eventually, files_of, frame, open_backlog, open_log, trace_request
+from tests.unit.collector.support import FakeEngine, eventually, files_of, frame, open_backlog, open_log
 
 
 class Stage:
@@ -169,25 +169,6 @@ def test_refused_content_is_found_and_kept_aside(bad: set[int], folder: Path, st
     note = json.loads(next((folder / "quarantine").glob("*.json")).read_bytes())
     assert (note["tenant"], note["signal"], note["why"]) == ("shop", "traces", "bad content")
     assert stage.registry.get_sample_value("opsintel_collector_count_mismatches_total") == 0
-    assert stage.stop()
-
-
-def test_what_the_engine_misreads_is_written_anew(folder: Path, state: StateDb) -> None:
-    """A field with another type than the schema's: nothing goes to quarantine, nothing is halved."""
-    plain = trace_request(2).SerializeToString()
-    odd = plain + b"\x08\x01"
-    engine = FakeEngine(
-        lambda _call, _signal, payload, _meta: QueryRejected("no such type") if b"\x08\x01" in payload[-2:] else None
-    )
-    frames = [replace(frame(1), payload=plain), replace(frame(2), payload=odd)]
-    stored_rows(engine, [replace(one, payload=plain) for one in frames])
-    stage = Stage(folder, state, engine)
-    segment = stage.log.append(frames).segment
-    stage.start()
-    assert stage.flush(30)
-    assert stage.ledger.totals()["traces"] == LedgerEntry(stored=4)
-    assert engine.inserted == {f"{segment}-traces-shop-plain": plain + plain}
-    assert stage.kept() == []
     assert stage.stop()
 
 

@@ -45,6 +45,7 @@ def event(**changes: Any) -> CloudEvent:
         ({"id": "\ufffe"}, "id has the character U+FFFE, which no attribute may have"),
         ({"data": 1, "data_base64": "AA=="}, "data and data_base64 must not both be there"),
         ({"data_base64": "?"}, "data_base64 is not base64"),
+        ({"data_base64": "ä==="}, "data_base64 is not base64"),
         ({"data_base64": 5}, "data_base64 must be text, got a number"),
         ({"datacontenttype": "application/json", "data_base64": "ew=="}, "data is not the JSON"),
         ({"time": "2026-03-02"}, "time must be RFC 3339 with an offset, got '2026-03-02'"),

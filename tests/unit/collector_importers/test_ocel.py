@@ -313,6 +313,31 @@ def test_unusable_json_is_one_clear_error(read: Read, kept: Any, content: bytes,
     assert not kept.records
 
 
+@pytest.mark.parametrize("where", ["attribute", "name", "qualifier", "id"])
+def test_half_a_character_costs_its_event_alone(read: Read, kept: Any, where: str) -> None:
+    """JSON can name a half of a pair of surrogates, which is no text."""
+    half = "\ud800"
+    event: Log = {"id": "e9", "type": "place", "time": "2020-01-01T00:00:00Z", "attributes": [], "relationships": []}
+    match where:
+        case "attribute":
+            event["attributes"] = [{"name": "who", "value": half}]
+        case "name":
+            event["attributes"] = [{"name": half, "value": "x"}]
+        case "qualifier":
+            event["relationships"] = [{"objectId": "o1", "qualifier": half}]
+        case _:
+            event["id"] = half
+    report = read({**LOG, "events": [*LOG["events"], event]})
+    assert [one.reason for one in report.rejections] == ["is not utf-8 text"]
+    assert sum(record["name"] != "retail.object.changed" for record in kept.records) > 0
+
+
+def test_half_a_character_in_an_object_s_relation(read: Read) -> None:
+    odd = {"id": "o9", "type": "order", "relationships": [{"objectId": "i1", "qualifier": "\ud800"}]}
+    report = read({**LOG, "objects": [*LOG["objects"], odd]})
+    assert [one.reason for one in report.rejections] == ["is not utf-8 text"]
+
+
 DATABASES = {
     "another database": ("CREATE TABLE t (a)", "no OCEL 2.0 log: it has no table 'event'"),
     "a missing column": ("ALTER TABLE event RENAME COLUMN ocel_type TO x", "'event' has no column 'ocel_type'"),
@@ -342,6 +367,15 @@ def test_damaged_databases_are_told(read: Read, tmp_path: Path) -> None:
     content = (tmp_path / "made.sqlite").read_bytes()
     with pytest.raises(InvalidInput, match="the SQLite database cannot be read"):
         read(content[:6_000] + b"\xff" * (len(content) - 6_000), "db")
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"CREATE TABLE", b"CR\x80ATE TABLE"), (b"pick", b"pic\x80")])
+def test_damaged_names_in_a_database_are_told(read: Read, tmp_path: Path, old: bytes, new: bytes) -> None:
+    """SQLite quotes the damaged bytes in its message; a type with them names no table."""
+    write_sqlite(tmp_path / "made.sqlite", LOG)
+    content = (tmp_path / "made.sqlite").read_bytes()
+    with pytest.raises(InvalidInput, match="the SQLite database cannot be read"):
+        read(content.replace(old, new[: len(old)]), "db")
 
 
 def test_a_database_that_is_in_use_is_told(read: Read, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ import pytest
 from collector.importers import ColumnMapping, ImportReport, import_file
 from collector.importers.parquet_rows import BATCH_ROWS, ParquetTable
 from collector.importers.rows import Row
-from core import ManualClock
+from core import InvalidInput, ManualClock
 
 MOMENT = datetime(2020, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -104,6 +105,13 @@ def test_text_that_is_no_utf8_is_refused_by_row(load_table: Callable[..., Import
     report = load_table(pa.table({"case": ["1", "1", "1"], "step": broken, "time": ["2020-01-01"] * 3}))
     assert [record["name"] for record in kept.records] == ["a", "b"]
     assert [(r.row, r.reason) for r in report.rejections] == [(2, "is not utf-8 text")]
+
+
+def test_a_column_name_that_is_no_utf8_is_one_clear_error(load: Callable[..., ImportReport]) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"case": ["1"], "step": ["a"], "time": ["2020-01-01"]}), out)
+    with pytest.raises(InvalidInput, match="is not a readable Parquet file"):
+        load(out.getvalue().replace(b"time", b"ti\xede"), name="log.parquet")
 
 
 def test_null_case_and_time_are_refused(load_table: Callable[..., ImportReport]) -> None:

@@ -71,6 +71,11 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
         ("x", "is not valid TOML"),
         ("queue = []", "unknown key 'queue'"),
         ('without = ["rabbitmq_queue_mesages"]', "without must list metrics among"),
+        ("without = [[1]]", "without must list metrics among"),
+        (
+            '[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nmeasure = []',
+            "must be one of depth, oldest_age, in_flight",
+        ),
         ("queues = 5", "queues must be a list"),
         ("queues = [5]", "queue 1 must be a table"),
         ('[[queues]]\nmetric = "m"', "queue 1: system must be text, got None"),
@@ -83,7 +88,7 @@ def test_a_file_comes_before_the_defaults(tmp_path: Path) -> None:
         ),
         ('[[queues]]\nmetric = "m"\nsystem = "s"\ndestination = ["q"]\nunit = "s"', "unknown key 'unit'"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_a_wrong_file(text: str, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "queues.toml"
