@@ -20,7 +20,7 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 
 .PHONY: test
 test: setup chromium test-servers lint ## everything a change must pass; under 15 minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: setup ## style, types and the import order of the rooms
@@ -69,6 +69,14 @@ fuzz: setup ## bad input at every door, about five minutes; FUZZ=120 for an hour
 .PHONY: durability
 durability: setup ## the black-box kill test with 50 rounds; about 20 minutes
 	$(BIN)/python ../shared/acceptance/durability.py --opsintel $(abspath $(BIN)/opsintel) --rounds 50
+
+.PHONY: fault-matrix
+fault-matrix: setup ## every fault at every stage on the real service, and what was observed; about 20 minutes, as root for small disks
+	$(BIN)/python -m tests.faults.matrix --out docs/fault-matrix.md
+
+.PHONY: soak
+soak: setup ## four hours of load in ten minutes: memory must stay flat and the books exact; SOAK=... for other lengths
+	$(BIN)/python -m tests.soak.soak --out docs/soak.md $(SOAK)
 
 .PHONY: docs
 docs: setup ## the generated pages

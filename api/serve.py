@@ -89,15 +89,17 @@ def serve(
 
 def serve_receivers(settings: Settings, clock: Clock, processes: int) -> None:
     """Receivers alone, beside a process that owns the engine and uses the same data directory; blocks likewise."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop, signals = threading.Event(), (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        signal.signal(number, _leave)  # until all doors are open
     with opened_state(settings) as state:
         make_authenticator(settings, state, clock)
     receivers = Receivers(settings, clock, processes)
     try:
         receivers.start()
         receivers.open()
+        for number in signals:
+            signal.signal(number, lambda *_: stop.set())
         while not stop.wait(1.0):
             pass
         log.info("stopping: no new data is accepted")

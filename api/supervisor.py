@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from typing import IO
 
 import orjson
 
@@ -49,8 +50,8 @@ class Receivers:
         order = {"settings": settings.model_dump(mode="json") | ports, "share": 1 / count}
         self._order = orjson.dumps(order) + b"\n"
         self._receivers: list[_Receiver] = []
-        self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._run, name="receivers", daemon=True)
+        self._stopping, self._lock = threading.Event(), threading.Lock()
+        self._watches: list[threading.Thread] = []
 
     @property
     def alive(self) -> int:
@@ -63,21 +64,24 @@ class Receivers:
 
     def open(self) -> None:
         """Returns when all of them take data; repeating it changes nothing."""
-        if self._watch.ident is not None:
+        if self._watches:
             return
         for one in self._receivers:
             self._send(one)
         for one in self._receivers:
             self._await(one)
-        self._watch.start()
+        for index in range(self._count):
+            name = f"receiver-watch-{index}"
+            self._watches.append(threading.Thread(target=self._watch, args=(index,), name=name, daemon=True))
+            self._watches[-1].start()
         log.info("receivers open", processes=self._count, http=self.http_port, grpc=self.grpc_port)
 
     def stop(self) -> None:
         """Ends them; each writes what it has to its lane first. Repeating it changes nothing."""
-        self._stopping.set()
-        if self._watch.ident is not None:
-            self._watch.join()
+        with self._lock:  # from here on none is spawned
+            self._stopping.set()
         for one in self._receivers:
+            self._close(one.process.stdin)  # one that has not begun waits for its order
             with contextlib.suppress(OSError):
                 one.process.terminate()
         deadline = self._clock.monotonic() + STOP_S
@@ -88,7 +92,10 @@ class Receivers:
                 log.warning("a receiver did not stop in time", receiver=one.number)
                 one.process.kill()
                 one.process.wait()
-            self._close_pipes(one)
+        for watch in self._watches:
+            watch.join()
+        for one in self._receivers:
+            self._close(one.process.stdout)
         self._held.close()
 
     # --- one receiver ---
@@ -101,7 +108,7 @@ class Receivers:
 
     def _send(self, one: _Receiver) -> None:
         assert one.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError, ValueError):  # it is gone, or we stop
             one.process.stdin.write(self._order)
             one.process.stdin.flush()
 
@@ -111,40 +118,54 @@ class Receivers:
         timer = threading.Timer(READY_S, one.process.kill)
         timer.daemon = True
         timer.start()
-        line = one.process.stdout.readline()
-        timer.cancel()
-        said = orjson.loads(line) if line.strip() else {"error": "a receiver process ended before it was ready"}
+        try:
+            line = one.process.stdout.readline()
+        finally:
+            timer.cancel()
+        try:
+            said = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            said = {"error": "a receiver process ended before it was ready"}
         if "error" in said:
             raise ConfigurationError(said["error"], hint=said.get("hint") or "its log lines say more")
         one.lane = int(said["lane"])
 
-    def _run(self) -> None:
+    def _watch(self, index: int) -> None:
+        """Starts one receiver again whenever it ends; none waits for another."""
         while not self._stopping.wait(FIRST_PAUSE_S):
-            for index, one in enumerate(self._receivers):
-                if one.process.poll() is not None and not self._stopping.is_set():
-                    self._receivers[index] = self._again(one)
+            one = self._receivers[index]
+            if one.process.poll() is not None:
+                try:
+                    self._again(index, one)
+                except (ConfigurationError, OSError, ValueError) as error:  # it ends, and is started again
+                    if not self._stopping.is_set():
+                        log.error("a receiver cannot start", receiver=index, error=str(error))
 
-    def _again(self, dead: _Receiver) -> _Receiver:
+    def _again(self, index: int, dead: _Receiver) -> None:
         steady = self._clock.monotonic() - dead.started_at >= STEADY_S
         pause = FIRST_PAUSE_S if steady else min(dead.pause_s * 2, LONGEST_PAUSE_S)
         log.error("a receiver ended", receiver=dead.number, status=dead.process.returncode, again_in_s=pause)
-        self._close_pipes(dead)
         self._stopping.wait(pause)
-        new = self._spawn(dead.number)
+        dead.pause_s = pause  # also if there is none after it
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            new = self._receivers[index] = self._spawn(dead.number)
+        self._close(dead.process.stdin)
+        self._close(dead.process.stdout)
         new.pause_s = pause
         self._send(new)
         try:
             self._await(new)
-        except ConfigurationError as error:
-            log.error("a receiver cannot start", receiver=new.number, error=error.message)
-        return new
+        except ConfigurationError:
+            new.process.kill()
+            raise
 
     @staticmethod
-    def _close_pipes(one: _Receiver) -> None:
-        for pipe in (one.process.stdin, one.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+    def _close(pipe: IO[bytes] | None) -> None:
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     # --- the ports ---
 

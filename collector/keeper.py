@@ -24,7 +24,10 @@ EVERY_S = 5.0
 
 
 class SegmentKeeper:
-    """A thread of its own, from `start` to `stop`. `note` is the file that remembers the engine's incarnation."""
+    """A thread of its own, from `start` to `stop`. `note` is the file that remembers the engine's incarnation.
+
+    `most_bytes`: when the log is larger, the oldest kept files go before their time, so nobody is refused for them.
+    """
 
     def __init__(
         self,
@@ -35,9 +38,12 @@ class SegmentKeeper:
         metrics: CollectorMetrics,
         clock: Clock,
         note: Path,
+        *,
+        most_bytes: int | None = None,
     ) -> None:
         self._backlog, self._writer, self._seen, self._engine = backlog, writer, seen, engine
         self._metrics, self._clock, self._note = metrics, clock, note
+        self._most_bytes = most_bytes
         self._known = note.read_text() if note.exists() else ""
         self._settled_since: dict[int, float] = {}  # monotonic seconds: the clock of the day may be set
         self._stop, self._lock = threading.Event(), threading.Lock()
@@ -81,10 +87,16 @@ class SegmentKeeper:
         now, since = self._clock.monotonic(), self._settled_since
         self._settled_since = {file.segment: since.get(file.segment, now) for file in kept}
         within = self._engine.make_durable()
-        gone = [file for file in kept if now - self._settled_since[file.segment] >= within]
-        for file in gone:
+        kept.sort(key=lambda file: self._settled_since[file.segment])
+        excess = 0 if self._most_bytes is None else self._backlog.bytes_on_disk - self._most_bytes
+        removed = 0
+        for file in kept:
+            if now - self._settled_since[file.segment] < within and excess <= 0:
+                break
+            excess -= file.path.stat().st_size if file.path.exists() else 0
             self._backlog.remove(file)
-        return len(gone)
+            removed += 1
+        return removed
 
     def _check_incarnation(self, kept: list[SegmentFile]) -> None:
         """Without a note nobody knows what happened, so what is kept is compared then, too."""

@@ -174,7 +174,7 @@ class Ledger:
 
     def highest_segments(self) -> dict[int, int]:
         """The highest id that was ever settled, by lane."""
-        lane = LEDGER_SEGMENTS.c.segment.op(">>")(LANE_BITS)
+        lane = (LEDGER_SEGMENTS.c.segment // (1 << LANE_BITS)).label("lane")  # PostgreSQL cannot shift by a bigint
         with self._state.connect() as connection:
             rows = connection.execute(select(lane, func.max(LEDGER_SEGMENTS.c.segment)).group_by(lane))
             return {int(row[0]): int(row[1]) for row in rows}

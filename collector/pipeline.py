@@ -118,7 +118,10 @@ class Collector:
                 self._backlog, self.ledger, seen, store, quarantine, self.metrics, clock, workers=settings.writers
             )
             note = folder / "engine-incarnation"
-            self.keeper = SegmentKeeper(self._backlog, self._writer, seen, store, self.metrics, clock, note)
+            half = settings.wal_max_bytes // 2
+            self.keeper = SegmentKeeper(
+                self._backlog, self._writer, seen, store, self.metrics, clock, note, most_bytes=half
+            )
             backlog, ledger = self._backlog, self.ledger
             self.metrics.watch(lambda: backlog.bytes_on_disk, lambda: backlog.waiting, lambda: ledger.pending())
         self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="otlp-decode")

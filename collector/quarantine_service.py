@@ -31,7 +31,7 @@ from collector.quarantine_table import DISCARDED, KEPT, REPLAYED, Entry
 from collector.rules import Rules
 from collector.settled import Line, add_stored
 from collector.wal import LANE_BITS, lane_of
-from core import Clock, Conflict, InvalidInput, OpsintelError, Retryable, Unavailable, get_logger
+from core import Clock, Conflict, InvalidInput, NotFound, OpsintelError, Retryable, Unavailable, get_logger
 from storage import ClickHouse, SegmentMeta, Signal, StateDb
 from storage.state.ledger_tables import LEDGER, LEDGER_SEGMENTS
 from storage.state.quarantine_tables import QUARANTINE_DECISIONS as DECISIONS
@@ -146,10 +146,13 @@ class QuarantineService:
             open_ones = connection.execute(select(DECISIONS).where(DECISIONS.c.state == REPLAYING)).all()
         for found in open_ones:
             with self._lock:
-                entry = get_entry(self._ch, found.tenant, f"{found.segment}-{found.frame_offset}")
-                now = self._decision(entry)
-                if now is not None and now.state == REPLAYING:
-                    self._complete(entry, now)
+                try:
+                    entry = get_entry(self._ch, found.tenant, f"{found.segment}-{found.frame_offset}")
+                    now = self._decision(entry)
+                    if now is not None and now.state == REPLAYING:
+                        self._complete(entry, now)
+                except (InvalidInput, NotFound) as error:  # an entry that is gone must not hold up the others
+                    _log.error("a replay cannot be completed", segment=found.segment, error=str(error))
         return len(open_ones)
 
     # --- steps ---

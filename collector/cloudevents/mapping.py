@@ -43,7 +43,7 @@ def to_record(
         raise InvalidEvent("; ".join(refused))
     record = LogRecord(
         time_unix_nano=event.time_ns or now_ns,
-        observed_time_unix_nano=now_ns,
+        observed_time_unix_nano=0 if event.time_ns else now_ns,  # the same event sent again is the same bytes
         event_name=event.type,
         flags=0,
     )

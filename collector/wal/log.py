@@ -1,7 +1,7 @@
 """One lane of the write-ahead log: many threads append, one fsync serves all that wait, then they are answered.
 
 A committer thread alone touches the active segment. A segment is sealed, by giving its file another name, when it is
-large enough, when its first frame is old enough and no earlier one waits, when it is asked for, and if the disk fails:
+large enough, when its first frame is old enough (the older the more wait), when it is asked for, when the disk fails:
 after a failed write or fsync nobody knows what is on the disk, so those who waited are refused, the segment is cut back
 to what was acknowledged and never written again, and the next frames go to a new one. After such a failure *and* a
 crash a refused frame may still be found: the log promises "acknowledged means readable" always, and "refused means
@@ -31,6 +31,8 @@ from core import Clock, Unavailable, get_logger
 
 _log = get_logger("collector.wal")
 LOOK_EVERY_S = 0.05
+PATIENCE = 8
+"""How many times as old the next segment gets for every one of its lane that waits already."""
 QUEUE_SEGMENTS = 4
 """How many segments' worth of frames may wait for the disk before the log refuses."""
 NAME_AGAIN_S = 1.0
@@ -204,8 +206,11 @@ class SegmentLog:
         first = self._active.first_frame_at if self._active else None
         if first is None:
             return None
-        left = self._age_s - (self._clock.monotonic() - first)
-        return left if left > 0 or not self._behind() else LOOK_EVERY_S
+        age = self._clock.monotonic() - first
+        if age < self._age_s:
+            return self._age_s - age
+        left: float = self._age_s * PATIENCE ** min(self._waiting_segments(), 10) - age
+        return min(left, LOOK_EVERY_S)
 
     def _patience(self) -> float | None:
         """Seconds until something is to be done, if nobody asks before; None for ever."""
@@ -216,11 +221,11 @@ class SegmentLog:
         left = self._until_old()
         return left is not None and left <= 0
 
-    def _behind(self) -> bool:
-        """Whether an earlier segment still waits: a slow store then gets fewer and larger ones."""
+    def _waiting_segments(self) -> int:
+        """How many of the lane's are sealed and not settled: a slow store then gets fewer and larger ones."""
         with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
-            return any(entry.name.endswith(f".{State.SEALED}") for entry in entries)
-        return False
+            return sum(1 for entry in entries if entry.name.endswith(f".{State.SEALED}"))
+        return 0
 
     def _left_over(self) -> bool:
         """Whether frames came in between taking the last batch and closing."""

@@ -223,9 +223,18 @@ class ClickHouse:
                 client.raw_insert(table, insert_block=block + fields, fmt="ProtobufSingle", settings=settings)
 
     def make_durable(self) -> float:
-        """Makes sure that what was taken as many seconds ago as it returns is safe from a power cut. Raises OSError."""
+        """Makes sure that what was taken as many seconds ago as it returns is safe from a power cut.
+
+        Raises OSError, StoreUnavailable.
+        """
         if not self.embedded:
-            return SERVER_WRITES_WITHIN_S
+            try:
+                self.command("SYSTEM SYNC FILE CACHE")
+            except StoreUnavailable:
+                raise
+            except StorageError:  # it takes a privilege
+                return SERVER_WRITES_WITHIN_S
+            return 0.0
         write_out(Path(self._dsn.removeprefix("chdb://")))
         return 0.0
 

@@ -1,8 +1,9 @@
 """When what the engine has taken is safe from a power cut, and how to notice that there was one.
 
 The engine writes parts without waiting for the disk. The embedded engine's files are on this machine, so the file
-system can be told to write everything out. A server's are not; there we rely on the kernel, which writes what is older
-than half a minute, and wait four times as long.
+system can be told to write everything out. A server is asked to do so; where it does not let us, we rely on its kernel,
+which writes what is older than half a minute, and wait four times as long. One server is asked: behind an address that
+stands for several, only the one that answers has written.
 """
 
 from __future__ import annotations

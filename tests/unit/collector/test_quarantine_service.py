@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from collector.engine import ClickHouseEngine
 from collector.ledger import LedgerEntry
@@ -13,6 +14,7 @@ from collector.quarantine_reads import Filter
 from collector.quarantine_service import QuarantineService
 from core import Conflict, InvalidInput, NotFound, Settings, StoreUnavailable, SystemClock
 from storage import ClickHouse, SegmentMeta, Signal, StateDb
+from storage.state.quarantine_tables import QUARANTINE_DECISIONS
 from tests.unit.collector.support import trace_request
 from tests.unit.collector.test_collector import Service, spans_of
 from tests.unit.collector.test_quarantine import YEAR_NS, partly_old
@@ -122,6 +124,20 @@ def test_a_replay_that_was_cut_off_is_completed(desk: Desk, fail: str) -> None:
     assert spans_of(desk.ch, desk.tenant) == ["span 0", "span 3"]
     assert desk.ledger() == LedgerEntry(stored=2, quarantined=1)
     assert len(desk.audit) == 1
+
+
+def test_an_entry_that_is_gone_does_not_hold_up_the_others(desk: Desk, state: StateDb) -> None:
+    """Retention may take an entry between the decision and its completion."""
+    desk.engine.fail = "before"
+    with pytest.raises(StoreUnavailable):
+        desk.replay(accept_window=False)
+    desk.engine.fail = ""
+    gone = {"segment": 0, "frame_offset": 0, "tenant": desk.tenant, "state": "replaying", "decided_by": "ann"}
+    with state.begin() as connection:
+        values = gone | {"accept_window": False, "accept_limits": False, "decided_at": 1}
+        connection.execute(insert(QUARANTINE_DECISIONS).values(values))
+    desk.service.finish()
+    assert spans_of(desk.ch, desk.tenant) == ["span 0", "span 3"]
 
 
 def test_many_at_once(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.wal import Frame, State, SystemFiles, file_name, lane_of, read_segment
+from collector.wal import Frame, SegmentFile, State, SystemFiles, file_name, lane_of, read_segment
 from core import Conflict, ManualClock, Unavailable
 from tests.unit.collector.support import eventually, files_of, frame, open_log
 
@@ -100,20 +100,33 @@ def test_a_segment_is_sealed_for_its_age(tmp_path: Path, clock: ManualClock) -> 
 
 
 def test_a_slow_store_gets_larger_segments(tmp_path: Path, clock: ManualClock) -> None:
-    """While an earlier segment waits, none is sealed for its age; when that is settled, the next one is."""
-    log = open_log(tmp_path, clock, age_s=0.02)
+    """While an earlier segment waits, the next is sealed much later; when that is settled, at its age."""
+    log = open_log(tmp_path, clock, age_s=1)
     log.append([frame(1)])
     clock.advance(1)
     eventually(lambda: len(files_of(tmp_path)) == 2)
     for number in (2, 3):
         log.append([frame(number)])
-        clock.advance(1)
+        clock.advance(2)
     log.append([frame(4)])  # the committer has looked at the age since
     waiting, written = files_of(tmp_path)
     assert (waiting.state, written.state) == (State.SEALED, State.OPEN)
     waiting.path.rename(waiting.named(State.SETTLED))
     eventually(lambda: [file.state for file in files_of(tmp_path)] == [State.SETTLED, State.SEALED, State.OPEN])
     assert len(read_segment(files_of(tmp_path)[1].path, written.segment).frames) == 3
+    log.close()
+
+
+def test_a_segment_that_nobody_can_store_does_not_hold_up_the_others(tmp_path: Path, clock: ManualClock) -> None:
+    """Every one that waits makes the age eight times as long, and no longer: an hour's outage makes a handful."""
+    log = open_log(tmp_path, clock, age_s=1)
+    for count, age in enumerate((1, 8, 64, 512), start=1):
+        log.append([frame(count)])
+        clock.advance(age - 0.5)
+        log.append([frame(count)])
+        assert [file.state for file in files_of(tmp_path)].count(State.SEALED) == count - 1
+        clock.advance(0.5)
+        eventually(lambda count=count: [file.state for file in files_of(tmp_path)].count(State.SEALED) == count)
     log.close()
 
 
@@ -173,3 +186,8 @@ def test_what_is_no_frame_hurts_nobody_else(bad: Frame, tmp_path: Path, clock: M
         log.append([bad])
     log.append([frame()])
     log.close()
+
+
+def sealed(folder: Path) -> list[SegmentFile]:
+    """The segments that wait."""
+    return [file for file in files_of(folder) if file.state is State.SEALED]

@@ -525,3 +525,22 @@ def test_files_are_kept_by_a_clock_that_nobody_sets(folder: Path, state: StateDb
     clock.advance(1)
     assert keeper.tidy() == 1
     assert stage.stop()
+
+
+def test_what_is_kept_gives_way_to_what_waits(folder: Path, state: StateDb) -> None:
+    """Or callers would be refused for data that the store has taken long ago. The oldest goes first."""
+    engine = FakeEngine()
+    engine.durable_within = 120.0
+    stage = Stage(folder, state, engine).start()
+    for number in range(4):
+        stage.log.append([frame(number)])
+        assert stage.flush(10)
+    files = [file for file in files_of(folder) if file.state is State.SETTLED]
+    sizes = sum(file.path.stat().st_size for file in files_of(folder))
+    metrics, clock = CollectorMetrics(CollectorRegistry()), SystemClock()
+    keeper = SegmentKeeper(
+        stage.backlog, stage.writer, stage.seen, engine, metrics, clock, folder / "life", most_bytes=sizes - 1
+    )
+    assert keeper.tidy() == 1
+    assert [file for file in files_of(folder) if file.state is State.SETTLED] == files[1:]
+    assert stage.stop()

@@ -19,7 +19,8 @@ from core import (
     SystemClock,
     load_settings,
 )
-from storage import ClickHouse, SegmentMeta, Signal, migrate_clickhouse, open_clickhouse, open_migrated
+from storage import ClickHouse, SegmentMeta, Signal, migrate_clickhouse, open_clickhouse, open_migrated, same_life
+from storage.clickhouse.durable import SERVER_WRITES_WITHIN_S
 from tests.support.clickhouse_process import ClickHouseServer, clickhouse_server
 from tests.support.faults import Action
 
@@ -186,3 +187,19 @@ def test_the_process_does_not_write_into_the_current_directory(ch: ClickHouse, t
     """Schemas go as text to a server; only the embedded engine would keep copies of them."""
     ch.insert_otlp(Signal.TRACES, payload(), SegmentMeta("t", 301, 1))
     assert not (Path.cwd() / "__cache__").exists()
+
+
+def test_a_server_is_asked_to_write_out(ch: ClickHouse, server: ClickHouseServer) -> None:
+    """Then nothing has to be kept for long; where it does not let us, time has to do."""
+    statement = "SYSTEM SYNC FILE CACHE"
+    assert ch.make_durable() == 0
+    server.fault(Action.STATUS, statement, times=1, status=500, code=497, text="Code: 497. DB::Exception: no grant")
+    assert ch.make_durable() == SERVER_WRITES_WITHIN_S
+    server.fault(Action.STATUS, statement, times=0, status=503)
+    with pytest.raises(StoreUnavailable):
+        ch.make_durable()
+
+
+def test_one_life(ch: ClickHouse) -> None:
+    """Asked at different moments, it tells the same life."""
+    assert same_life(ch.incarnation(), ch.incarnation())

@@ -1,0 +1,3 @@
+"""On PostgreSQL: the ledger."""
+
+from tests.unit.collector.test_ledger import *  # noqa: F403

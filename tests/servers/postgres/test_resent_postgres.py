@@ -1,0 +1,3 @@
+"""On PostgreSQL: re-sent requests."""
+
+from tests.unit.collector.test_resent import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""On PostgreSQL: retention."""
+
+from tests.unit.storage_retention.test_retention import *  # noqa: F403
