@@ -1,9 +1,9 @@
 """Requests that were sent again: a caller who did not hear the answer repeats the same bytes.
 
-A frame is a duplicate when the same bytes of the same signal and tenant were received before, not longer than the
-window before or after. The decision on a segment is committed before the segment is stored, so it is the same however
-often the segment is replayed. Telemetry carries its times and ids, so equal bytes are the same telemetry; what carries
-no time at all may rightly be repeated, and is never called a duplicate.
+A frame is a duplicate when the same bytes of the same signal and tenant were received before, not longer ago than the
+window; a clock that was set back makes nothing new. The decision on a segment is committed before the segment is
+stored, so it is the same however often the segment is replayed. Telemetry carries its times and ids, so equal bytes are
+the same telemetry; what carries no time at all may rightly be repeated, and is never called a duplicate.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SeenRequests:
             duplicates, new = list[int](), dict[bytes, int]()
             for index, (one, frame) in enumerate(zip(digests, frames, strict=True)):
                 last = new.get(one, seen.get(one))
-                if last is not None and abs(frame.received_at_ns - last) <= self._window_ns and tells_its_times(frame):
+                if last is not None and frame.received_at_ns - last <= self._window_ns and tells_its_times(frame):
                     duplicates.append(index)
                 else:
                     new[one] = frame.received_at_ns
