@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 
 from tests.faults.clients import Client, Outcome
-from tests.faults.points import CLOCK
+from tests.faults.points import CLOCK, Point
 from tests.faults.rig import Group, Rig, until
 from tests.faults.row import Rows
 from tests.support.faults import Action
@@ -129,12 +129,19 @@ for _name, _shifts in (
     rows.row("clock step", _name, points=CLOCK)(_stepping)
 
 
-@rows.row("clock step", "an hour back between kill -9 and start", points=CLOCK)
+@rows.row(
+    "clock step",
+    "an hour back between kill -9 and start, with answers that were never given",
+    points=(*CLOCK, Point("p", "collector.wal.files", "SystemFiles.sync", "after", role="receiver", once=False)),
+)
 def step_between(rig: Rig) -> None:
     rig.start().wait_open()
     with rig.load():
         rig.wait_acknowledged()
+        rig.plan.arm("p")
+        until(lambda: rig.plan.struck("p") >= 2)
         rig.kill_group()
+        rig.plan.disarm("p")
     rig.plan.shift(-3000.0)  # further, and what was sent would rightly be called the future's
     rig.injected()
     rig.start().wait_open()
