@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         256 * MIB, ge=0, description="The receivers refuse while the log's disk has fewer bytes left than this."
     )
     wal_segment_bytes: int = Field(
-        16 * MIB, ge=4096, description="A segment is sealed when it has grown to this many bytes."
+        32 * MIB, ge=4096, description="A segment is sealed when it has grown to this many bytes."
     )
     writer_threads: int = Field(
         0, ge=0, le=64, description="Segments stored at once; 0 means one for each processor, four at most."

@@ -8,9 +8,10 @@ file promises nothing about disks: it turns frames into bytes and back.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+
+from isal.isal_zlib import crc32
 
 from storage import Signal
 
@@ -86,7 +87,7 @@ def encode(frame: Frame, salt: bytes) -> tuple[bytes, bytes]:
     length, code = len(tenant) + len(frame.payload), _CODES[frame.signal]
     numbers = (0, length, frame.items, frame.received_at_ns, code, len(tenant), frame.reason)
     guarded = _HEADER.pack(*numbers)[_SUM_BYTES:] + tenant
-    checksum = zlib.crc32(frame.payload, zlib.crc32(guarded))
+    checksum = crc32(frame.payload, crc32(guarded))
     return MARKER + salt + checksum.to_bytes(_SUM_BYTES, "little") + guarded, frame.payload
 
 
@@ -105,7 +106,7 @@ def decode(data: memoryview, at: int, salt: bytes) -> tuple[Frame, int] | Damage
     )
     if not tenant_length < length <= MAX_BODY_BYTES or end > len(data):
         return Damaged(Damage.BAD_LENGTH, claim)
-    if zlib.crc32(data[start + _SUM_BYTES : end]) != checksum:
+    if crc32(data[start + _SUM_BYTES : end]) != checksum:
         return Damaged(Damage.BAD_CHECKSUM, claim)
     signal = _SIGNALS.get(code)
     if signal is None or not tenant_length or not items or claim.tenant.encode() != name:

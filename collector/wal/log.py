@@ -33,8 +33,8 @@ _log = get_logger("collector.wal")
 LOOK_EVERY_S = 0.05
 PATIENCE = 8
 """How many times as old the next segment gets for every one of its lane that waits already."""
-QUEUE_SEGMENTS = 4
-"""How many segments' worth of frames may wait for the disk before the log refuses."""
+QUEUE_BYTES = 64 << 20
+"""How much may wait for the disk before the log refuses; one frame always may."""
 NAME_AGAIN_S = 1.0
 """After this time a rename that the disk refused is tried again."""
 
@@ -137,7 +137,7 @@ class SegmentLog:
             if self._closed:
                 raise Unavailable("the log is closed, the service is stopping", retry_after_s=5)
             self._room.check(self._queued_bytes + size)
-            if self._queued_bytes and self._queued_bytes + size > QUEUE_SEGMENTS * self._segment_bytes:
+            if self._queued_bytes and self._queued_bytes + size > QUEUE_BYTES:
                 raise Unavailable(f"{self._queued_bytes} bytes wait for the disk already")
             self._queue.append(waiting)
             self._queued_bytes += size

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from isal.isal_zlib import crc32
 
 from collector.wal.frame import MARKER, PREFIX_BYTES, SALT_BYTES, Claim, Damage, Damaged, Frame, decode
 
@@ -103,7 +104,7 @@ def segment_file(path: Path) -> SegmentFile | None:
 def encode_header(header: SegmentHeader) -> bytes:
     """The first bytes of a segment."""
     plain = _HEADER.pack(MAGIC, VERSION, HEADER_BYTES, header.segment, header.created_ns, header.salt, 0)[:-4]
-    return plain + zlib.crc32(plain).to_bytes(4, "little")
+    return plain + crc32(plain).to_bytes(4, "little")
 
 
 def decode_header(data: bytes | memoryview) -> SegmentHeader | None:
@@ -113,7 +114,7 @@ def decode_header(data: bytes | memoryview) -> SegmentHeader | None:
     magic, version, length, segment, created, salt, checksum = _HEADER.unpack_from(data)
     if magic != MAGIC or version != VERSION or length != HEADER_BYTES:
         return None
-    return SegmentHeader(segment, created, salt) if zlib.crc32(data[: HEADER_BYTES - 4]) == checksum else None
+    return SegmentHeader(segment, created, salt) if crc32(data[: HEADER_BYTES - 4]) == checksum else None
 
 
 def parse_segment(segment: int, raw: bytes) -> SegmentContent:

@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,13 +214,18 @@ class ClickHouse:
         table, fields = f"{signal}_in", segment_fields(meta)
         with self._handle(self._inserts) as client:
             try:
-                client.raw_insert(table, insert_block=payload + fields, fmt="ProtobufSingle", settings=settings)
+                block = self._block(payload, fields)
+                client.raw_insert(table, insert_block=block, fmt="ProtobufSingle", settings=settings)
             except DatabaseError as error:
-                block = None if isinstance(translate(error), Retryable) else normalized(signal, payload)
-                if block is None or block == payload:
+                plain = None if isinstance(translate(error), Retryable) else normalized(signal, payload)
+                if plain is None or plain == payload:
                     raise
                 # The same token: what one view may have stored before another stopped is not stored again.
-                client.raw_insert(table, insert_block=block + fields, fmt="ProtobufSingle", settings=settings)
+                client.raw_insert(table, insert_block=plain + fields, fmt="ProtobufSingle", settings=settings)
+
+    def _block(self, payload: bytes, fields: bytes) -> Generator[bytes, None, None] | bytes:
+        """Both, one behind the other. The embedded engine gets them through a file, so they need not be joined."""
+        return (part for part in (payload, fields)) if self.embedded else payload + fields
 
     def make_durable(self) -> float:
         """Makes sure that what was taken as many seconds ago as it returns is safe from a power cut.

@@ -63,6 +63,8 @@ def page(seen: Verdict) -> str:
         "Least squares over the second half; growth in an equivalent hour. Flat means at most "
         f"{OWNER_MIB_PER_HOUR:.0f} MiB for the owner of the engine, {RECEIVER_MIB_PER_HOUR:.0f} MiB for a receiver.",
         "",
+        "Open files do not count the three counters that the engine keeps for each of its threads, which threads bound.",
+        "",
         "| process | mean MiB | peak MiB | growth, MiB | open files | growth | threads | growth |",
         "|---|---|---|---|---|---|---|---|",
         *[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import psutil
 
+_THREADS_COUNTER = re.compile(r"/proc/\d+/task/\d+/")
+
 
 @dataclass(frozen=True)
 class Sample:
-    """Of one process: `at` in seconds since the load began, `rss` in MiB."""
+    """Of one process: `at` in seconds since the load began, `rss` in MiB, `fds` as `open_files` counts them."""
 
     at: float
     rss: float
@@ -30,6 +33,23 @@ class Store:
     segments: int
     parts: int
     pending: int
+
+
+def open_files(pid: int) -> int:
+    """How many descriptors a process has, without counters of its threads.
+
+    The engine opens three of those (`/proc/…/task/…/stat`, `io`, `schedstat`) for each of its threads at that thread's
+    first query and keeps them: they grow for as long as threads of the pool are used for the first time, and never
+    beyond three for each thread. Threads are counted by themselves. Raises OSError when the process is gone.
+    """
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = descriptor.readlink()
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        count += not _THREADS_COUNTER.match(str(target))
+    return count
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -81,8 +101,8 @@ class Sampler:
         for one in tree:
             try:
                 name = self._names.get(one.pid) or self._name(one)
-                sample = Sample(at, one.memory_info().rss / (1 << 20), one.num_fds(), one.num_threads())
-            except psutil.Error:
+                sample = Sample(at, one.memory_info().rss / (1 << 20), open_files(one.pid), one.num_threads())
+            except (psutil.Error, OSError):
                 continue
             self.processes.setdefault(name, []).append(sample)
 
