@@ -47,6 +47,7 @@ RETAINED: tuple[RetainedTable, ...] = (
     RetainedTable("otel_metrics_exponential_histogram", Dataset.METRICS, "TimeUnix"),
     RetainedTable("otel_metrics_summary", Dataset.METRICS, "TimeUnix"),
     RetainedTable("process_events", Dataset.EVENTS, "Timestamp"),
+    RetainedTable("cases", Dataset.EVENTS, "Last"),
     RetainedTable("event_objects", Dataset.EVENTS, "Timestamp"),
     RetainedTable("object_attributes", Dataset.EVENTS, "Timestamp"),
     RetainedTable("object_relations", Dataset.EVENTS, "Timestamp"),
