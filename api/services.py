@@ -17,7 +17,7 @@ from collector import Cardinality, Collector, LedgerBalance, QuarantineService
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
-from kpis import Catalogue, KpiJobs
+from kpis import CaseJobs, Catalogue, KpiJobs
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -45,6 +45,7 @@ class Services:
     pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
+    cases: CaseJobs
     alerts: AlertService
     control: ControlService
     audit: AuditChain

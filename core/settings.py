@@ -170,6 +170,7 @@ class Settings(BaseSettings):
     )
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
+    cases_interval_s: int = Field(5, ge=1, description="Seconds between two looks for cases that changed.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")
     retention_interval_s: int = Field(
         3_600, ge=1, description="Seconds between two looks for data that is older than it is to be kept."

@@ -99,6 +99,16 @@ class CaseJobs:
             self._drop_old_notes(now)
             return total
 
+    def refresh(self, tenant: str, stream: str) -> bool:
+        """Like `run_once`, for a reader who wants what is newest; False when another run is under way: it is at it."""
+        if not self._running.acquire(blocking=False):
+            return False
+        try:
+            self._refresh(tenant, stream, self._marks().get((tenant, stream)), self._engine_time())
+        finally:
+            self._running.release()
+        return True
+
     def rebuild(self, tenant: str, stream: str) -> CasesReport:
         """Makes all cases of a stream anew."""
         with self._running:
@@ -145,6 +155,8 @@ class CaseJobs:
         changes = self._changes(tenant, stream, now - self._overlap)
         ends = self._ch.query(load_sql(_ROOM, "case_ranges"), named | {"events": EVENTS_AT_ONCE}, LIMITS).rows
         cases, low = 0, ""
+        if not ends:
+            return CasesReport(streams=1)
         for high, count in ends:
             if self._stopping.is_set():
                 return CasesReport(streams=1, rebuilt=1, cases=cases)
