@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli_data import Tenant, Token, Url, ask
-from api.process_answers import ANSWERS, Answer
-from api.process_query import Parameter
+from api.process import ANSWERS, Answer, Parameter
 from core import DEFAULT_TENANT, SystemClock, load_settings
 from kpis import CaseJobs
 

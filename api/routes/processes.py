@@ -7,8 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.process_answers import ANSWERS, Answer
-from api.process_query import Parameter
+from api.process import ANSWERS, Answer, Parameter
 from api.routes.access import services, viewer
 
 router = APIRouter(prefix="/api/v1", tags=["processes"])

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.process_answers import ANSWERS
+from api.process import ANSWERS
 from core import InvalidInput, Role
 from tests.unit.api.service import Api
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.process_answers import ANSWERS
+from api.process import ANSWERS
 from tests.unit.api.service import Api
 from tests.unit.api.test_routes import refused
 

@@ -1,0 +1,9 @@
+"""Every answer about the cases of a stream, once: for the API, for the command line, for the documentation."""
+
+from api.process.answer import Answer
+from api.process.flow import FLOW
+from api.process.query import Parameter
+
+ANSWERS: tuple[Answer, ...] = FLOW
+
+__all__ = ["ANSWERS", "Answer", "Parameter"]
