@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from core import DEFAULT_TENANT, SystemClock, load_settings
 from kpis import CaseJobs
 
 SHOWN = 25
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00")
 
 
 def register(process: typer.Typer) -> None:
@@ -119,6 +121,8 @@ def _text(name: str, value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return " → ".join(str(one) for one in value)
+    if isinstance(value, str) and (moment := _MOMENT.fullmatch(value)):
+        return f"{moment[1]} {moment[2]}Z"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if name.endswith("_s"):
