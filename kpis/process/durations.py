@@ -6,6 +6,7 @@ has arrived of it. Definitions: docs/process-flow.md.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
@@ -93,17 +94,23 @@ def durations(
 def _histogram(
     ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter, per_decade: int
 ) -> tuple[DurationBucket, ...]:
-    rows = ask(ch, "duration_histogram", tenant, stream, wanted, {"per_decade": per_decade}).dicts()
-    instant = sum(row["cases"] for row in rows if not row["timed"])
-    filled = {row["number"]: row["cases"] for row in rows if row["timed"]}
-    numbers = range(min(filled), max(filled) + 1) if filled else ()
+    borders = _borders(per_decade)
+    given = {"borders": [0, *(border for border in borders if border < 1 << 63)]}
+    filled = dict(ask(ch, "duration_histogram", tenant, stream, wanted, given).rows)
+    instant = filled.pop(0, 0)
     return (
         *((DurationBucket(0.0, 0.0, instant),) if instant else ()),
         *(
-            DurationBucket(10 ** (n / per_decade), 10 ** ((n + 1) / per_decade), filled.get(n, 0))
-            for n in numbers
+            DurationBucket(low / 1e9, high / 1e9, filled.get(low, 0))
+            for low, high in itertools.pairwise(borders)
+            if filled and min(filled) <= low <= max(filled)
         ),
-    )  # fmt: skip
+    )
+
+
+def _borders(per_decade: int) -> list[int]:
+    """From a nanosecond to 300 years, in whole nanoseconds, so that a duration is compared exactly."""
+    return sorted({round(10 ** (9 + n / per_decade)) for n in range(-9 * per_decade, 10 * per_decade + 1)})
 
 
 def _traces(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter) -> TraceDurations:
