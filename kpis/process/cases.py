@@ -81,6 +81,8 @@ class CaseJobs:
         self._ch, self._clock, self._streams, self._overlap = ch, clock, streams, overlap
         self._running, self._stopping = threading.Lock(), threading.Event()
         self._taken: dict[tuple[str, str], dict[int, tuple[datetime, int]]] = {}
+        self._known: set[tuple[str, str]] = set()
+        self._looked: datetime | None = None
         self._version = 0
 
     def run_once(self, tenant: str | None = None, stream: str | None = None) -> CasesReport:
@@ -91,7 +93,7 @@ class CaseJobs:
         with self._running:
             now = self._engine_time()
             marks, total = self._marks(), CasesReport()
-            for key in self._with_events():
+            for key in self._with_events(now):
                 if self._stopping.is_set():
                     break
                 if tenant in (None, key[0]) and stream in (None, key[1]):
@@ -207,9 +209,15 @@ class CaseJobs:
         rows = self._ch.query(load_sql(_ROOM, "case_marks")).rows
         return {(tenant, stream): _Mark(int(model), through) for tenant, stream, model, through in rows}
 
-    def _with_events(self) -> list[tuple[str, str]]:
-        rows = self._ch.query(load_sql(_ROOM, "streams_of_all")).rows
-        return [(tenant, stream) for tenant, stream in rows]
+    def _with_events(self, now: datetime) -> list[tuple[str, str]]:
+        """Every tenant's streams. All events are asked once; after that a new stream shows in the notes of changes."""
+        if self._looked and self._looked > now - NOTED:
+            rows = self._ch.query(load_sql(_ROOM, "streams_changed"), {"since": self._looked - self._overlap}).rows
+        else:
+            rows = self._ch.query(load_sql(_ROOM, "streams_of_all")).rows
+        self._known |= {(tenant, stream) for tenant, stream in rows}
+        self._looked = now
+        return sorted(self._known)
 
     def _set_mark(self, tenant: str, stream: str, model: int, through: datetime) -> None:
         columns = ("TenantId", "Stream", "Model", "Through", "Version")
