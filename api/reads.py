@@ -9,8 +9,15 @@ from alerts import AlertView
 from api.services import Services
 from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
+from core.errors import Unavailable
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
+from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
+from kpis.process.case_streams import case_streams
+from kpis.process.filters import CaseFilter
+from kpis.process.process_map import ProcessMap, process_map
+from kpis.process.timeline import CaseTimeline, case_timeline
+from kpis.process.variants import Variants, variants
 from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_depths, webhook_failures
 
 TREND = timedelta(days=14)
@@ -76,6 +83,34 @@ class ServiceReads:
         """What can be paused, with the state that the engine shows now."""
         return [self._control(tenant, target) for target in self._services.control.targets(tenant)]
 
+    # --- the process page ---
+
+    def streams(self, tenant: str) -> Sequence[StreamTile]:
+        """The streams that have cases: the watched ones first, then by how many are open, then by size."""
+        found = case_streams(self._services.ch, tenant)
+        ordered = sorted(found, key=lambda one: (not one.watched, -one.open_cases, -one.cases, one.stream))
+        return [StreamTile(one.stream, one.cases, one.open_cases, one.data_through, one.watched) for one in ordered]
+
+    def process_map(self, tenant: str, stream: str, question: CaseQuestion) -> ProcessMap:
+        """Steps and transitions of the cases asked for."""
+        return process_map(self._services.ch, tenant, stream, _filter(question))
+
+    def variants(self, tenant: str, stream: str, question: CaseQuestion) -> Variants:
+        """The most frequent variants of the cases asked for."""
+        return variants(self._services.ch, tenant, stream, _filter(question))
+
+    def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
+        """Where open cases of the stream wait now, the dearest first."""
+        raise Unavailable("not computed yet")
+
+    def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
+        """Open cases of the stream that may miss their promise, the dearest first."""
+        raise Unavailable("not computed yet")
+
+    def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:
+        """One case with its steps and spans; raises NotFound."""
+        return case_timeline(self._services.ch, tenant, stream, case_id)
+
     def _control(self, tenant: str, target: ControlTarget) -> ControlTile:
         service = self._services.control
         last = next((one for one in service.commands(tenant, 200) if one.target_id == target.id), None)
@@ -112,6 +147,10 @@ class ServiceActions:
         verified = command.state is CommandState.VERIFIED
         accepted = command.state is not CommandState.FAILED
         return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
+
+
+def _filter(question: CaseQuestion) -> CaseFilter:
+    return CaseFilter(start=question.start, variants=() if question.variant is None else (question.variant,))
 
 
 def _shown(definition: KpiDefinition, values: list[KpiValue]) -> list[KpiValue]:
