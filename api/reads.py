@@ -9,10 +9,10 @@ from alerts import AlertView
 from api.services import Services
 from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
-from core.errors import Unavailable
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
 from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
+from kpis.process import ValueStream, bottlenecks, cases_at_risk, value_streams
 from kpis.process.case_streams import case_streams
 from kpis.process.filters import CaseFilter
 from kpis.process.process_map import ProcessMap, process_map
@@ -101,11 +101,11 @@ class ServiceReads:
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         """Where open cases of the stream wait now, the dearest first."""
-        raise Unavailable("not computed yet")
+        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), _watched(stream))
 
     def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
         """Open cases of the stream that may miss their promise, the dearest first."""
-        raise Unavailable("not computed yet")
+        return cases_at_risk(self._services.ch, tenant, self._services.clock.now(), _watched(stream))
 
     def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:
         """One case with its steps and spans; raises NotFound."""
@@ -147,6 +147,12 @@ class ServiceActions:
         verified = command.state is CommandState.VERIFIED
         accepted = command.state is not CommandState.FAILED
         return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
+
+
+def _watched(stream: str) -> dict[str, ValueStream]:
+    """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
+    known = value_streams().get(stream)
+    return {} if known is None else {stream: known}
 
 
 def _filter(question: CaseQuestion) -> CaseFilter:

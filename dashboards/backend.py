@@ -91,12 +91,12 @@ class NarrowFastAPI(FastAPIDashServer):
 
     def setup_index(self, dash_app: Dash) -> None:
         async def index(request: Request) -> Response:
-            token = set_current_request(request)  # Dash's middleware does both for `/` alone
+            token = set_current_request(request)  # type: ignore[no-untyped-call]  # Dash's middleware does both for `/` alone
             try:
-                dash_app._setup_server()
+                dash_app._setup_server()  # type: ignore[no-untyped-call]
                 html: str = dash_app.index()  # type: ignore[no-untyped-call]
             finally:
-                reset_current_request(token)
+                reset_current_request(token)  # type: ignore[no-untyped-call]
             title = f"{dash_app.title} · {PAGES[request.url.path]}"
             html = html.replace(f"<title>{dash_app.title}</title>", f"<title>{title}</title>", 1)
             return Response(html, media_type="text/html", headers=PAGE_HEADERS)

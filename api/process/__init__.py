@@ -3,7 +3,8 @@
 from api.process.answer import Answer
 from api.process.flow import FLOW
 from api.process.query import Parameter
+from api.process.waiting import WAITING
 
-ANSWERS: tuple[Answer, ...] = FLOW
+ANSWERS: tuple[Answer, ...] = FLOW + WAITING
 
 __all__ = ["ANSWERS", "Answer", "Parameter"]

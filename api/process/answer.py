@@ -27,25 +27,29 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """`rows`: the list in the answer that a terminal shows as a table; `columns`: headings, and dotted names."""
+    """`filtered`: whether it takes the filter of cases.
+
+    `rows`: the list in the answer that a terminal shows as a table; `columns`: headings, and dotted names.
+    """
 
     name: str
     summary: str
     run: Callable[[Question, Mapping[str, Any]], Any]
     options: tuple[Parameter, ...] = ()
+    filtered: bool = True
     rows: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """All that may be given."""
-        return FILTER + self.options
+        return (FILTER if self.filtered else ()) + self.options
 
     def of(self, ch: ClickHouse, tenant: str, stream: str, now: datetime, values: Values) -> Any:
         """The answer as JSON. Raises InvalidInput, NotFound."""
         refuse_unknown(values, self.parameters)
         require_cases(ch, tenant, stream)
-        question = Question(ch, tenant, stream, read_filter(values), now)
+        question = Question(ch, tenant, stream, read_filter(values) if self.filtered else CaseFilter(), now)
         return jsonable(self.run(question, {one.name: one.of(values) for one in self.options}))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
+from api.jsonable import jsonable
 from api.process import ANSWERS, Answer, Parameter
 from api.routes.access import services, viewer
+from kpis.process import bottlenecks, case_timeline, cases_at_risk, value_streams
 
 router = APIRouter(prefix="/api/v1", tags=["processes"])
 
@@ -45,3 +47,31 @@ for _answer in ANSWERS:
         summary=_answer.summary,
         openapi_extra={"parameters": [_documented(one) for one in _answer.parameters]},
     )
+
+
+@router.get("/processes/bottlenecks", summary="Where work waits now in all value streams, the costliest first")
+def all_bottlenecks(request: Request) -> Any:
+    """One list over all streams whose ends are known."""
+    found, who = services(request), viewer(request)
+    for stream in value_streams():
+        found.cases.refresh(who.tenant, stream)
+    now = found.clock.now()
+    return {"at": jsonable(now), "bottlenecks": jsonable(bottlenecks(found.ch, who.tenant, now))}
+
+
+@router.get("/processes/risk", summary="Open cases of all value streams that may miss their promise")
+def all_risks(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
+    """Ranked by value x probability of being late."""
+    found, who = services(request), viewer(request)
+    for stream in value_streams():
+        found.cases.refresh(who.tenant, stream)
+    now = found.clock.now()
+    return {"at": jsonable(now), "at_risk": jsonable(cases_at_risk(found.ch, who.tenant, now, limit=limit))}
+
+
+@router.get("/processes/{stream}/cases/{case_id:path}", summary="One case: its steps, waits and spans")
+def one_case(request: Request, stream: str, case_id: str) -> Any:
+    """Bounded; the totals say what was cut."""
+    found, who = services(request), viewer(request)
+    found.cases.refresh(who.tenant, stream)
+    return jsonable(case_timeline(found.ch, who.tenant, stream, case_id))

@@ -1,14 +1,19 @@
 """Process intelligence over `process_events`: what the cases of a stream do, and where open ones wait."""
 
+from kpis.process.bottlenecks import bottlenecks
+from kpis.process.calibration import Backtest, Calibration, backtest, calibration
 from kpis.process.case_list import CaseList, CaseOrder, CaseRow, case_list
 from kpis.process.cases import CaseJobs, CasesReport
 from kpis.process.durations import Durations, durations
 from kpis.process.filters import CaseFilter, TimeBasis
 from kpis.process.handovers import Handovers, Holder, handovers
+from kpis.process.past_bottlenecks import HistoricalBottleneck, historical_bottlenecks
 from kpis.process.process_map import ProcessMap, StepNode, Transition, process_map
 from kpis.process.rework import Rework, rework
+from kpis.process.risk import CaseAtRisk, cases_at_risk
 from kpis.process.seen import process_streams, require_cases
 from kpis.process.spectrum import Spectrum, spectrum
+from kpis.process.splits import Split, Splits, splits
 from kpis.process.streams import ValueStream, parse_streams, value_streams
 from kpis.process.summary import (
     Bottleneck,
@@ -18,26 +23,35 @@ from kpis.process.summary import (
     WorkingWaiting,
     process_summary,
 )
+from kpis.process.timeline import CaseTimeline, case_timeline
 from kpis.process.touches import Touches, touches
 from kpis.process.variants import Variants, VariantShare, variants
 from kpis.process.waiting import WaitingStep, waiting_now
+from kpis.process.waiting_causes import WaitingCauses, waiting_causes
 
 __all__ = [
+    "Backtest",
     "Bottleneck",
+    "Calibration",
+    "CaseAtRisk",
     "CaseFilter",
     "CaseJobs",
     "CaseList",
     "CaseOrder",
     "CaseRow",
+    "CaseTimeline",
     "CasesReport",
     "Durations",
     "Edge",
     "Handovers",
+    "HistoricalBottleneck",
     "Holder",
     "ProcessMap",
     "ProcessSummary",
     "Rework",
     "Spectrum",
+    "Split",
+    "Splits",
     "StepNode",
     "TimeBasis",
     "Touches",
@@ -46,11 +60,18 @@ __all__ = [
     "Variant",
     "VariantShare",
     "Variants",
+    "WaitingCauses",
     "WaitingStep",
     "WorkingWaiting",
+    "backtest",
+    "bottlenecks",
+    "calibration",
     "case_list",
+    "case_timeline",
+    "cases_at_risk",
     "durations",
     "handovers",
+    "historical_bottlenecks",
     "parse_streams",
     "process_map",
     "process_streams",
@@ -58,8 +79,10 @@ __all__ = [
     "require_cases",
     "rework",
     "spectrum",
+    "splits",
     "touches",
     "value_streams",
     "variants",
+    "waiting_causes",
     "waiting_now",
 ]

@@ -13,7 +13,8 @@ from typing import Any
 
 from core.errors import NotFound
 from kpis.process.filters import ALL, CaseFilter, ask
-from kpis.process.summary import Bottleneck, Edge, ProcessSummary, Variant, WorkingWaiting, process_streams
+from kpis.process.seen import no_such_stream, process_streams
+from kpis.process.summary import Bottleneck, Edge, ProcessSummary, Variant, WorkingWaiting
 from storage import ClickHouse
 
 
@@ -99,8 +100,6 @@ def _nothing(ch: ClickHouse, tenant: str, stream: str) -> NotFound:
     cases = ask(ch, "map_totals", tenant, stream).dicts()[0]["cases"]
     if cases:
         return NotFound(f"the filter matches none of the {cases} cases of the stream {stream!r}")
-    names = process_streams(ch, tenant)
-    if stream in names:
+    if stream in process_streams(ch, tenant):
         return NotFound(f"no cases of the stream {stream!r} have been made yet, or its events are all details")
-    have = f"the streams are {', '.join(names)}" if names else "there are no process events yet"
-    return NotFound(f"there are no events of the stream {stream!r}; {have}")
+    return no_such_stream(ch, tenant, stream)

@@ -295,8 +295,10 @@ FROM
     SELECT
         number AS Number,
         number >= {closed:UInt64} AS Open,
-        {now_ns:Int64} - if(Open, cityHash64(number) % 50000, 86400 * 2 + cityHash64(number) % (86400 * 300)) * 1e9 AS Began,
-        arrayCumSum(arrayMap(i -> if(i = 0, 0, -log((cityHash64(number, i) % 100000 + 1) / 100001) * 7200), range(8))) AS Ends,
+        {now_ns:Int64} - 1e9
+            * if(Open, cityHash64(number) % 50000, 86400 * 2 + cityHash64(number) % (86400 * 300)) AS Began,
+        arrayCumSum(arrayMap(
+            i -> if(i = 0, 0, -log((cityHash64(number, i) % 100000 + 1) / 100001) * 7200), range(8))) AS Ends,
         if(Open, 1 + number % 7, 8) AS Many
     FROM numbers({closed:UInt64} + {open:UInt64})
 )
