@@ -186,6 +186,10 @@ class Settings(BaseSettings):
     )
     rules_file: Path | None = Field(None, description="Alert rules in TOML; empty means the built-in ones.")
     pollers_file: Path | None = Field(None, description="Queue-depth pollers in TOML; empty means none.")
+    process_models_dir: Path | None = Field(
+        None,
+        description="Folder of value-stream models and calendars in YAML, beside or in place of the packaged ones.",
+    )
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )
