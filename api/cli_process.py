@@ -16,7 +16,7 @@ from rich.table import Table
 from api.cli_data import Tenant, Token, Url, ask
 from api.process import ANSWERS, Answer, Parameter
 from core import DEFAULT_TENANT, SystemClock, load_settings
-from kpis import CaseJobs
+from kpis import CaseJobs, ProcessModels
 
 SHOWN = 25
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00")
@@ -33,8 +33,10 @@ def rebuild(stream: Annotated[str, typer.Argument(help="The value stream.")], te
     """Make all cases of a stream anew from its events, on a stopped service's data directory."""
     from api.composition import opened_stores
 
-    with opened_stores(load_settings()) as stores:
-        report = CaseJobs(stores.ch, SystemClock()).rebuild(tenant, stream)
+    settings = load_settings()
+    models = ProcessModels(settings.process_models_dir)
+    with opened_stores(settings) as stores:
+        report = CaseJobs(stores.ch, SystemClock(), models.streams).rebuild(tenant, stream)
     typer.echo(f"{stream}: {report.cases:,} cases")
 
 
@@ -82,10 +84,11 @@ def _answered(answer: Answer, stream: str, values: dict[str, Sequence[str]], url
         return ask(url, token, f"/api/v1/processes/{stream}/{answer.name}", values)
     from api.composition import opened_stores
 
-    clock = SystemClock()
-    with opened_stores(load_settings()) as stores:
-        CaseJobs(stores.ch, clock).run_once(tenant, stream)
-        return answer.of(stores.ch, tenant, stream, clock.now(), values)
+    clock, settings = SystemClock(), load_settings()
+    models = ProcessModels(settings.process_models_dir)
+    with opened_stores(settings) as stores:
+        CaseJobs(stores.ch, clock, models.streams).run_once(tenant, stream)
+        return answer.of(stores.ch, tenant, stream, clock.now(), models.current, values)
 
 
 # --- on a terminal ---
@@ -127,7 +130,7 @@ def _text(name: str, value: Any) -> str:
         return str(value)
     if name.endswith("_s"):
         return _length(float(value))
-    if name.endswith(("share", "rate")):
+    if name.endswith(("share", "rate", "fitness")) or name.startswith("p_"):
         return f"{100 * value:.1f} %"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 

@@ -12,7 +12,7 @@ from core import OpsintelError, Principal
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
 from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
-from kpis.process import ValueStream, bottlenecks, cases_at_risk, value_streams
+from kpis.process import ValueStream, bottlenecks, cases_at_risk
 from kpis.process.case_streams import case_streams
 from kpis.process.filters import CaseFilter
 from kpis.process.process_map import ProcessMap, process_map
@@ -59,7 +59,7 @@ class ServiceReads:
 
     def waiting(self, tenant: str) -> Sequence[WaitingStep]:
         """Where open cases wait, the dearest first."""
-        return waiting_now(self._services.ch, tenant, self._services.clock.now())
+        return waiting_now(self._services.ch, tenant, self._services.clock.now(), self._services.models.streams())
 
     def queues(self, tenant: str) -> Sequence[QueueDepth]:
         """Every queue that reported within the window."""
@@ -101,11 +101,16 @@ class ServiceReads:
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         """Where open cases of the stream wait now, the dearest first."""
-        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), _watched(stream))
+        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
 
     def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
         """Open cases of the stream that may miss their promise, the dearest first."""
-        return cases_at_risk(self._services.ch, tenant, self._services.clock.now(), _watched(stream))
+        return cases_at_risk(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
+
+    def _watched(self, stream: str) -> dict[str, ValueStream]:
+        """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
+        known = self._services.models.streams().get(stream)
+        return {} if known is None else {stream: known}
 
     def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:
         """One case with its steps and spans; raises NotFound."""
@@ -147,12 +152,6 @@ class ServiceActions:
         verified = command.state is CommandState.VERIFIED
         accepted = command.state is not CommandState.FAILED
         return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
-
-
-def _watched(stream: str) -> dict[str, ValueStream]:
-    """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
-    known = value_streams().get(stream)
-    return {} if known is None else {stream: known}
 
 
 def _filter(question: CaseQuestion) -> CaseFilter:

@@ -17,7 +17,7 @@ from collector import Cardinality, Collector, LedgerBalance, QuarantineService
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
-from kpis import CaseJobs, Catalogue, KpiJobs
+from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -46,6 +46,7 @@ class Services:
     catalogue: Catalogue
     kpis: KpiJobs
     cases: CaseJobs
+    models: ProcessModels
     alerts: AlertService
     control: ControlService
     audit: AuditChain

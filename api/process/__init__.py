@@ -2,9 +2,10 @@
 
 from api.process.answer import Answer
 from api.process.flow import FLOW
+from api.process.judgement import JUDGEMENT
 from api.process.query import Parameter
 from api.process.waiting import WAITING
 
-ANSWERS: tuple[Answer, ...] = FLOW + WAITING
+ANSWERS: tuple[Answer, ...] = FLOW + WAITING + JUDGEMENT
 
 __all__ = ["ANSWERS", "Answer", "Parameter"]

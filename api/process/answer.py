@@ -9,8 +9,9 @@ from typing import Any
 
 from api.jsonable import jsonable
 from api.process.query import FILTER, Parameter, Values, a_whole, read_filter, refuse_unknown
+from core import NotFound
 from kpis import CaseFilter
-from kpis.process import require_cases
+from kpis.process import ModelSet, ValueStream, require_cases
 from storage import ClickHouse
 
 
@@ -23,6 +24,15 @@ class Question:
     stream: str
     wanted: CaseFilter
     now: datetime
+    models: ModelSet
+
+    @property
+    def model(self) -> ValueStream:
+        """The stream's model. Raises NotFound when there is none, so that nobody knows when a case is over."""
+        known = self.models.streams
+        if self.stream not in known:
+            raise NotFound(f"the stream {self.stream!r} has no model", hint=f"there are models of {', '.join(known)}")
+        return known[self.stream]
 
 
 @dataclass(frozen=True)
@@ -45,11 +55,11 @@ class Answer:
         """All that may be given."""
         return (FILTER if self.filtered else ()) + self.options
 
-    def of(self, ch: ClickHouse, tenant: str, stream: str, now: datetime, values: Values) -> Any:
+    def of(self, ch: ClickHouse, tenant: str, stream: str, now: datetime, models: ModelSet, values: Values) -> Any:
         """The answer as JSON. Raises InvalidInput, NotFound."""
         refuse_unknown(values, self.parameters)
         require_cases(ch, tenant, stream)
-        question = Question(ch, tenant, stream, read_filter(values) if self.filtered else CaseFilter(), now)
+        question = Question(ch, tenant, stream, read_filter(values) if self.filtered else CaseFilter(), now, models)
         return jsonable(self.run(question, {one.name: one.of(values) for one in self.options}))
 
 

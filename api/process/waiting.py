@@ -8,31 +8,20 @@ from typing import Any
 from api.jsonable import jsonable
 from api.process.answer import LIMIT, Answer, Question, told
 from api.process.query import Parameter, a_length, a_number, a_time, a_whole
-from core import NotFound
 from kpis.process import (
-    ValueStream,
     bottlenecks,
     calibration,
     cases_at_risk,
     historical_bottlenecks,
     splits,
-    value_streams,
     waiting_causes,
 )
 
 ZONE = Parameter("timezone", "time zone of working hours, such as Europe/Berlin", default="UTC")
 
 
-def watched(stream: str) -> dict[str, ValueStream]:
-    """The stream alone. Raises NotFound when nobody has said when its cases are over."""
-    known = value_streams()
-    if stream not in known:
-        raise NotFound(f"it is not known when a case of {stream!r} is over", hint=f"known for {', '.join(known)}")
-    return {stream: known[stream]}
-
-
 def _bottlenecks(question: Question, options: Mapping[str, Any]) -> Any:
-    found = bottlenecks(question.ch, question.tenant, question.now, watched(question.stream))
+    found = bottlenecks(question.ch, question.tenant, question.now, {question.stream: question.model})
     return {"stream": question.stream, "at": jsonable(question.now), "bottlenecks": jsonable(found)}
 
 
@@ -44,6 +33,7 @@ def _past(question: Question, options: Mapping[str, Any]) -> Any:
         question.wanted,
         start=options["since"],
         end=options["until"] or question.now,
+        streams=question.models.streams,
     )
     return {"stream": question.stream, "bottlenecks": jsonable(found)}
 
@@ -71,7 +61,7 @@ def _risk(question: Question, options: Mapping[str, Any]) -> Any:
         question.ch,
         question.tenant,
         question.now,
-        watched(question.stream),
+        {question.stream: question.model},
         limit=options["limit"],
         wanted=question.wanted,
     )
@@ -188,7 +178,7 @@ WAITING: tuple[Answer, ...] = (
     Answer(
         "calibration",
         "How well the predictions of remaining time and lateness held, at past moments",
-        lambda q, _: calibration(q.ch, q.tenant, q.stream, q.now),
+        lambda q, _: calibration(q.ch, q.tenant, q.stream, q.now, streams=q.models.streams),
         filtered=False,
         rows="bins",
         columns={"from": "low", "to": "high", "count": "count", "predicted": "predicted", "observed": "observed"},

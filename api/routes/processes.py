@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,8 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.process import ANSWERS, Answer, Parameter
 from api.routes.access import services, viewer
-from kpis.process import bottlenecks, case_timeline, cases_at_risk, value_streams
+from kpis.process import ValueStream, bottlenecks, case_timeline, cases_at_risk
+from storage import ClickHouse
 
 router = APIRouter(prefix="/api/v1", tags=["processes"])
 
@@ -21,7 +23,7 @@ def _handler(answer: Answer) -> Callable[[Request, str], Any]:
         found.cases.refresh(who.tenant, stream)
         given = request.query_params
         values = {name: given.getlist(name) for name in given}
-        return answer.of(found.ch, who.tenant, stream, found.clock.now(), values)
+        return answer.of(found.ch, who.tenant, stream, found.clock.now(), found.models.current, values)
 
     handle.__name__ = f"process_{answer.name.replace('-', '_')}"
     return handle
@@ -49,24 +51,27 @@ for _answer in ANSWERS:
     )
 
 
+def _all_fresh(request: Request) -> tuple[ClickHouse, str, datetime, Mapping[str, ValueStream]]:
+    """What an answer about all value streams starts from, with their cases up to date."""
+    found, who = services(request), viewer(request)
+    streams = found.models.streams()
+    for stream in streams:
+        found.cases.refresh(who.tenant, stream)
+    return found.ch, who.tenant, found.clock.now(), streams
+
+
 @router.get("/processes/bottlenecks", summary="Where work waits now in all value streams, the costliest first")
 def all_bottlenecks(request: Request) -> Any:
-    """One list over all streams whose ends are known."""
-    found, who = services(request), viewer(request)
-    for stream in value_streams():
-        found.cases.refresh(who.tenant, stream)
-    now = found.clock.now()
-    return {"at": jsonable(now), "bottlenecks": jsonable(bottlenecks(found.ch, who.tenant, now))}
+    """One list over all streams that have a model."""
+    ch, tenant, now, streams = _all_fresh(request)
+    return {"at": jsonable(now), "bottlenecks": jsonable(bottlenecks(ch, tenant, now, streams))}
 
 
 @router.get("/processes/risk", summary="Open cases of all value streams that may miss their promise")
 def all_risks(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
     """Ranked by value x probability of being late."""
-    found, who = services(request), viewer(request)
-    for stream in value_streams():
-        found.cases.refresh(who.tenant, stream)
-    now = found.clock.now()
-    return {"at": jsonable(now), "at_risk": jsonable(cases_at_risk(found.ch, who.tenant, now, limit=limit))}
+    ch, tenant, now, streams = _all_fresh(request)
+    return {"at": jsonable(now), "at_risk": jsonable(cases_at_risk(ch, tenant, now, streams, limit=limit))}
 
 
 @router.get("/processes/{stream}/cases/{case_id:path}", summary="One case: its steps, waits and spans")

@@ -1,5 +1,5 @@
 -- Makes cases from events: one row a case, its steps in order. The parameters `details`, `terminal`, `value` hold event
--- (or step) names of this stream, see value_streams.toml. `Covered` is the end of everything that began earlier in the
+-- (or step) names of this stream, see models/. `Covered` is the end of everything that began earlier in the
 -- case: what a step adds beyond it is work, a gap before a known start is waiting, before an instant event unknown. A step
 -- that ends before it begins ends where it begins (`Reached`). Of each attribute the first value in the case counts: once
 -- the events are in order, the first of its key. The selection looks at case ids alone, which all versions of an event
