@@ -123,7 +123,7 @@ def _text(name: str, value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, list):
-        return " → ".join(str(one) for one in value)
+        return (" → " if name == "steps" else "; ").join(str(one) for one in value)
     if isinstance(value, str) and (moment := _MOMENT.fullmatch(value)):
         return f"{moment[1]} {moment[2]}Z"
     if isinstance(value, bool) or not isinstance(value, int | float):
