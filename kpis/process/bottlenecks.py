@@ -94,7 +94,6 @@ class _Usual:
     first_ns: int
     median_s: float | None
     p90_s: float | None
-    takers: Mapping[str, int]
 
 
 def bottlenecks(
@@ -182,10 +181,7 @@ class _Live:
 
     def _usual(self) -> dict[str, _Usual]:
         rows = self._ask("bottleneck_usual", self._now_ns - self._cap, {}, cutoff_ns=self._cutoff)
-        return {
-            _place(row): _Usual(row["finished"], row["first_ns"], row["median_s"], row["p90_s"], dict(row["takers"]))
-            for row in rows
-        }
+        return {_place(row): _Usual(row["finished"], row["first_ns"], row["median_s"], row["p90_s"]) for row in rows}
 
     def _unusual_since(self, usual: Mapping[str, _Usual], limits: Mapping[str, int]) -> dict[str, int]:
         """Places that are unusual now, and for how many full hours back they have been without a break."""
@@ -206,21 +202,20 @@ class _Live:
     def _causes(
         self, rows: Sequence[Mapping[str, Any]], usual: Mapping[str, _Usual], since: Mapping[str, int]
     ) -> dict[str, tuple[tuple[Correlate, ...], str, str]]:
-        owners = dict(list({_place(row): (row, self._owner(row)) for row in rows}.items())[:LOOKED_INTO])
+        owners = dict(list({_place(row): self._owner(row) for row in rows}.items())[:LOOKED_INTO])
         if not owners:
             return {}
         from_ns = self._now_ns - self._cap
-        present = {
-            _place(row): {int(back): float(cases) for back, cases in row["present"]}
-            for row in self._ask("bottleneck_present", from_ns, dict.fromkeys(owners, 0), hours=HOURS_SHOWN)
-        }
-        places = [
-            Waiting(
-                row["stream"], row["step"], owner, frozenset(range(since[place] + 1)), usual[place].takers,
-                {back: present.get(place, {}).get(back, 0.0) for back in range(self._known_hours(usual[place]) + 1)},
-            )
-            for place, (row, owner) in owners.items()
-        ]  # fmt: skip
+        rows = self._ask(
+            "bottleneck_present", from_ns, dict.fromkeys(owners, 0), hours=HOURS_SHOWN, cutoff_ns=self._cutoff
+        )
+        places = []
+        for row in rows:
+            place = _place(row)
+            hours, counts = self._known_hours(usual[place]), dict(row["present"])
+            standing = {back: float(counts.get(back, 0)) for back in range(hours + 1)}
+            unusual = frozenset(range(since[place] + 1))
+            places.append(Waiting(row["stream"], row["step"], owners[place], unusual, dict(row["takers"]), standing))
         params = self._params() | {"from_ns": from_ns, "last_ns": from_ns}
         return correlates(self._ch, self._tenant, self._now_ns, self._now, places, stays(), params)
 

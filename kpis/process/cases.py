@@ -134,6 +134,8 @@ class CaseJobs:
             return CasesReport(streams=1, cases=written)
         if new:
             self._set_mark(tenant, stream, model, max(mark.through, *(changes[segment][0] for segment in new)))
+        elif mark.through < now - NOTED / 2:  # nobody is to make a quiet stream anew because it was quiet
+            self._set_mark(tenant, stream, model, now)
         self._taken[tenant, stream] = changes
         return CasesReport(streams=1, cases=written)
 

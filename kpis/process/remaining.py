@@ -9,8 +9,10 @@ Not promised: that cases come to an end at all. Those that never do weigh as lon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from core.errors import InvalidInput
@@ -31,6 +33,10 @@ MOST_ASKED = SAMPLE // 2 - 1
 _RECENT = "Last >= fromUnixTimestamp64Nano({from_ns:Int64})"
 _PART = "cityHash64(CaseId) % {one_in:UInt32} = 0"
 _OPEN = "(ClosedAt IS NULL OR ClosedAt > fromUnixTimestamp64Nano({now_ns:Int64}))"
+PROMISE_KEPT: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"order-to-cash": ("retail.order.delivered",), "procure-to-pay": ("retail.goods.received",)}
+)
+"""Events by which a promise that a case names is kept before the case closes: it is about the goods, not the money."""
 KINDS = ("", "the same steps so far", "the same step", "the whole case")
 """What a comparison was made by, as the statement numbers it; nothing comparable comes first."""
 
@@ -105,6 +111,7 @@ def question(
         "now_ns": now_ns,
         "from_ns": nanoseconds(now - history.window),
         "terminal": list(stream.terminal),
+        "keeping": [*PROMISE_KEPT.get(stream.name, ()), *stream.terminal],
     }
     recent = known.replace(PLACE, _RECENT)
     sized = ch.query(load_sql(_ROOM, "remaining_usual").replace("/*history*/", recent), params, LIMITS).dicts()[0]
@@ -126,6 +133,7 @@ def question(
             "details": list(stream.details),
             "running": list(stream.running),
             "promise": PROMISE_AT,
+            "keeps": int(stream.name in PROMISE_KEPT),
             "usual_ns": p90_ns,
             "one_in": -(-max(usual.cases, 1) // history.cases),
             "horizon_ns": nanoseconds(_EPOCH + history.horizon),

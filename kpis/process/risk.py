@@ -132,7 +132,7 @@ def _reasons(row: Mapping[str, Any], waited: timedelta, promise: datetime | None
     if not row["kind"]:
         said.append("there is no history to compare it with")
     elif promise and not row["overdue"]:
-        half, most = length(row["remaining_s"]), length(row["remaining_p90_s"])
+        half, most = length(row["due_s"]), length(row["due_p90_s"])
         said.append(
             f"has {length(left_s)} left; of {row['used']} comparable cases half needed {half} or less, "
             f"nine tenths {most}"

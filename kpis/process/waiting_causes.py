@@ -18,6 +18,8 @@ from storage import ClickHouse
 
 EVIDENCE = 5.0
 """Weeks in which a working hour of the week must have been seen, on average, before a calendar is believed."""
+MOST = 2_000
+"""What did more than this within an hour is no single worker: nothing waits for it to be done with something else."""
 SHARE = 0.1
 """An hour of the week belongs to the working time when it is worked in at least this share of the average weeks."""
 
@@ -88,7 +90,7 @@ def waiting_causes(
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise InvalidInput(f"there is no time zone {timezone[:64]!r}", hint="such as Europe/Berlin") from error
     totals = ask(ch, "waiting_totals", tenant, stream, wanted).dicts()[0]
-    params = {"timezone": timezone, "evidence": EVIDENCE, "share": SHARE}
+    params = {"timezone": timezone, "evidence": EVIDENCE, "share": SHARE, "most": MOST}
     rows = ask(ch, "waiting_causes", tenant, stream, wanted, params).dicts()
     transitions = tuple(
         TransitionCauses(

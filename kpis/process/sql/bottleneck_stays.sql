@@ -26,14 +26,13 @@ FROM
             p -> tupleElement(p, 1) <= {now_ns:Int64},
             arrayMap((e, i, s, n, b, r) -> (e, i, toString(s), toString(n), b, toString(r)),
                 Ends, arrayEnumerate(Ends), Steps, EventNames, Starts, Resources))) AS Known,
+        arrayResize(
+            arrayPopFront(Known), length(Known), (toInt64(0), toUInt32(0), '', '', toInt64(0), '')) AS Following,
         arrayMap(
-            (p, i) -> (
-                tupleElement(p, 1), tupleElement(p, 3), tupleElement(p, 4),
-                if(i = length(Known), toInt64(0), tupleElement(Known[i + 1], 5)),
-                toUInt8(i = length(Known)),
-                if(i = length(Known), '', tupleElement(Known[i + 1], 6)),
-                if(i = length(Known), '', tupleElement(Known[i + 1], 3))),
-            Known, arrayEnumerate(Known)) AS Stays
+            (p, n) -> (
+                tupleElement(p, 1), tupleElement(p, 3), tupleElement(p, 4), tupleElement(n, 5),
+                toUInt8(tupleElement(n, 2) = 0), tupleElement(n, 6), tupleElement(n, 3)),
+            Known, Following) AS Stays
     FROM cases FINAL
     WHERE TenantId = {tenant:String}
         AND has({streams:Array(String)}, Stream)

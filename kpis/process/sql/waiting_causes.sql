@@ -22,9 +22,9 @@ WITH
                 CaseId,
                 toUInt8(/*filter*/) AS Chosen,
                 arrayMap(
-                    (i, s, r, w, b, e, k) ->
-                        (i, if(i > 1, toString(Steps[i - 1]), ''), toString(s), toString(r), b - w, b, e, k),
-                    arrayEnumerate(Steps), Steps, Resources, Waits, Starts, Ends, Started) AS List
+                    (i, p, s, r, w, b, e, k) -> (i, p, toString(s), toString(r), b - w, b, e, k),
+                    arrayEnumerate(Steps), arrayPushFront(arrayPopBack(CAST(Steps, 'Array(String)')), ''),
+                    Steps, Resources, Waits, Starts, Ends, Started) AS List
             FROM cases FINAL
             WHERE TenantId = {tenant:String} AND Stream = {stream:String}
         )
@@ -67,7 +67,8 @@ WITH
     ),
     Busy AS
     (
-        -- What each resource had to do in each hour, in the order of its beginnings.
+        -- What each resource had to do in each hour, in the order of its beginnings. What did more than `most` things
+        -- within an hour is no single worker, and would make each wait a long list.
         SELECT
             Resource AS BusyResource,
             Hour AS BusyHour,
@@ -77,6 +78,7 @@ WITH
         ARRAY JOIN range(intDiv(Began, 3600000000000), intDiv(Ended - 1, 3600000000000) + 1) AS Hour
         WHERE Ended > Began
         GROUP BY BusyResource, BusyHour
+        HAVING count() <= {most:UInt32}
     ),
     Seen AS
     (

@@ -148,6 +148,33 @@ def test_through_says_up_to_when_outcomes_are_known(
     assert (late.timed, late.judged) == (1, 1)
 
 
+def test_a_promise_kept_by_delivery_is_not_late_because_of_the_payment(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any
+) -> None:
+    """Promised within 25 s: one is delivered after 20 s, one after 30 s, one never; all are open for 100 s and more."""
+    stream, delivered = "order-to-cash", "retail.order.delivered"
+    model = parse_streams(f'[{stream}]\nowner = "erp"\nterminal = ["done"]\n')
+    log = []
+    for place, gap in enumerate((10, 20, 30, 40)):
+        begin = 1000 * place
+        log += [event(f"p{place}", "a", begin), event(f"p{place}", delivered, begin + gap)]
+        log += [event(f"p{place}", "done", begin + gap + 100)]
+    columns = ("TenantId", "Stream", "CaseId", "Timestamp", "Seq", "EventId", "Step", "EventName", "Attributes", "ReceivedAt", "SegmentId")  # fmt: skip # noqa: E501
+    told = {"retail.promise.at": at(10_025).isoformat()}
+    clickhouse.insert_rows(
+        "process_events", columns,
+        [(tenant, stream, case, at(10_000), 1, case, "a", "a", told, at(10_000), 876_543) for case in "xyz"],
+    )  # fmt: skip
+    log += [event("x", delivered, 10_020, seq=2), event("y", delivered, 10_030, seq=2), event("last", "a", 10_040)]
+    insert(log, stream=stream)
+    CaseJobs(clickhouse, SystemClock(), lambda: model).run_once(tenant)
+    found = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, history=ANY)
+    assert (found.open_cases, found.timed, found.judged, found.late_share) == (3, 0, 3, pytest.approx(2 / 3))
+    assert found.brier == pytest.approx(0.25), "each late with 1/2"
+    later = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, through=at(10_025), history=ANY)
+    assert (later.judged, later.late_share) == (1, 0), "the promise of the others has not passed"
+
+
 def test_the_product_tells_its_calibration(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
 ) -> None:

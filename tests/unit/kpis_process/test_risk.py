@@ -113,6 +113,32 @@ def test_overdue(clickhouse: ClickHouse, tenant: str, jobs: CaseJobs) -> None:
     assert found.remaining_s == 55
 
 
+def test_a_named_promise_is_about_the_goods_not_the_money(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any
+) -> None:
+    """Delivered after 10, 20, 30, 40 s, paid 100 s later; 25 s are left. Once delivered only the usual time counts."""
+    stream, delivered = "order-to-cash", "retail.order.delivered"
+    model = parse_streams(f'[{stream}]\nowner = "erp"\nterminal = ["done"]\n')
+    for place, gap in enumerate((10, 20, 30, 40)):
+        begin = 1000 * place
+        times = (("a", begin), (delivered, begin + gap), ("done", begin + gap + 100))
+        insert((event(f"past-{place}", step, seconds) for step, seconds in times), stream=stream)
+    promise(clickhouse, tenant, "open", 10_000, at(10_025).isoformat(), stream)
+    insert([event("open", delivered, 10_020, seq=2)], stream=stream)
+    CaseJobs(clickhouse, SystemClock(), lambda: model).run_once(tenant)
+
+    def found(seconds: float) -> CaseAtRisk:
+        (one,) = cases_at_risk(clickhouse, tenant, at(seconds), model, history=ANY)
+        return one
+
+    before, after = found(10_000), found(10_050)
+    assert (before.promise_at, before.promise_basis) == (at(10_025), "retail.promise.at")
+    assert (before.p_late, before.remaining_s, before.remaining_p90_s) == (0.5, 120, 140)
+    assert before.reasons == ("has 25 s left; of 4 comparable cases half needed 20 s or less, nine tenths 40 s",)
+    assert (after.promise_at, after.overdue, after.p_late) == (at(10_137), False, 0), "70 s are needed, 87 s are left"
+    assert after.promise_basis.startswith("usual: ")
+
+
 def test_nothing_to_compare_with(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
 ) -> None:

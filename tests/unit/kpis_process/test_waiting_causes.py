@@ -139,6 +139,14 @@ def test_overlapping_work_counts_once(explain: Callable[..., WaitingCauses]) -> 
     assert only(found, "d") == Causes(0, 40, 0, 0, 0)
 
 
+def test_a_machine_that_does_thousands_of_things_is_not_contended(explain: Callable[..., WaitingCauses]) -> None:
+    """2,001 tasks of a second each between the two steps of a case, in one hour."""
+    log: list[Work] = [(f"m{n}", "run", "machine", n, n + 1) for n in range(2_001)]
+    log += [("1", "a", "x", 0, 10), ("1", "b", "machine", 3_000, 3_001)]
+    causes = only(explain(log), "b")
+    assert (causes.contention_s, causes.other_s) == (0, 2_990)
+
+
 def test_a_zone_must_exist(explain: Callable[..., WaitingCauses]) -> None:
     with pytest.raises(InvalidInput, match="there is no time zone 'Mars'"):
         explain([("1", "a", "x", 0, 10)], timezone="Mars")
