@@ -91,7 +91,8 @@ class NarrowFastAPI(FastAPIDashServer):
 
     def setup_index(self, dash_app: Dash) -> None:
         async def index(request: Request) -> Response:
-            token = set_current_request(request)  # type: ignore[no-untyped-call]  # Dash's middleware does both for `/` alone
+            # Dash's middleware does both for `/` alone
+            token = set_current_request(request)  # type: ignore[no-untyped-call]
             try:
                 dash_app._setup_server()  # type: ignore[no-untyped-call]
                 html: str = dash_app.index()  # type: ignore[no-untyped-call]

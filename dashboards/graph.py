@@ -25,7 +25,7 @@ LOOP = 24.0
 PORT = 16.0
 """How far apart lines leave a box, at most."""
 SWEEPS = 14
-PLACINGS = 12
+PLACINGS = 24
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _place(ranks: Sequence[Sequence[_Thing]], chains: Sequence[_Chain]) -> None:
     above: dict[int, list[tuple[_Thing, float]]] = defaultdict(list)
     below: dict[int, list[tuple[_Thing, float]]] = defaultdict(list)
     for chain in chains:
-        importance = 1 + 150 * chain.line.weight / heaviest
+        importance = 1 + 2000 * (chain.line.weight / heaviest) ** 3
         for first, second in pairwise(chain.things):
             bends = (isinstance(first.key, tuple)) + (isinstance(second.key, tuple))
             pull = importance * (1, 2, 8)[bends]
@@ -358,7 +358,7 @@ def _finish(
         side, out = spot.x + half, spot.x + half + LOOP
         above, below = spot.y - 9, spot.y + 9
         path = f"M{side:.1f} {above:.1f}C{out:.1f} {above - 7:.1f} {out:.1f} {below + 7:.1f} {side:.1f} {below:.1f}"
-        lines[name, name] = Course(path, Spot(out + line.label_width / 2 - 4, spot.y))
+        lines[name, name] = Course(path, Spot(out + line.label_width / 2 - 12, spot.y))
     return Drawing(width, at - ABOVE + MARGIN, spots, lines)
 
 

@@ -46,7 +46,8 @@ def _bottleneck(rank: int, one: Bottleneck, state: ProcessState, view: View) -> 
     status = Status.BAD if factor is not None and factor >= 3 else Status.WARN if (factor or 0) >= 1.5 else None
     chosen = state.step == one.step and not state.to
     times = [f"usual {formats.duration(against)} {basis}"] if against is not None else []
-    times.append(f"longer than usual since {view.time(one.since)}" if one.since else "since when is not known")
+    if one.since or status:
+        times.append(f"longer than usual since {view.time(one.since)}" if one.since else "since when is not known")
     times.append(f"oldest {view.ago(one.oldest_since)}")
     cost: list[str] = []
     if one.delayed_cases:
@@ -261,7 +262,10 @@ def _variant(place: int, one: VariantShare, most: float, state: ProcessState) ->
                     ],
                     className="variant-facts",
                 ),
-                html.Span(f"{len(steps)} steps: {' → '.join(_short(steps))}", className="variant-steps"),
+                html.Span(
+                    f"{len(steps)} {'step' if len(steps) == 1 else 'steps'}: {' → '.join(_short(steps))}",
+                    className="variant-steps",
+                ),
             ],
             href=state.but(variant=None if chosen else one.id).href,
             className=f"variant{' variant-on' if chosen else ''}",

@@ -25,8 +25,8 @@ from dashboards.view import View
 SMALL = 30
 """Fewer observations than this are marked: their median says little."""
 BOX_WIDTH, LINE_HEIGHT, BOX_PADDING = 176.0, 18.0, 14.0
-LABEL_WIDTH, LABEL_HEIGHT = 84.0, 36.0
-NAME_LETTERS = 24
+LABEL_WIDTH, LABEL_HEIGHT = 94.0, 36.0
+NAME_LETTERS = 20
 COLOURS = ("#8a94a6", "#b58a1f", "#d0661f", "#cf3b2e")  # each 3:1 or better on the light and the dark card
 SIGNS = ("", "", "△", "▲")
 LEVELS = ("shorter half", "longer half", "longest quarter", "longest tenth")

@@ -116,3 +116,10 @@ def test_twenty_five_steps_and_sixty_moves_stay_readable_and_quick() -> None:
     assert found.boxes["step 0"].y == min(spot.y for spot in found.boxes.values())
     assert found.width < 1600
     assert draw.__wrapped__(boxes, lines) == found
+
+
+def test_the_main_path_of_a_large_process_runs_straight_down() -> None:
+    boxes, lines = many(25, 60)
+    found = draw(boxes, lines)
+    places = [found.boxes[one.name].x for one in boxes]
+    assert sum(abs(a - b) for a, b in pairwise(places)) < W

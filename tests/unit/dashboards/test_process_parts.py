@@ -303,8 +303,11 @@ def test_a_bottleneck_says_money_wait_usual_since_cause_owner_and_what_to_do() -
 
 
 def test_a_bottleneck_says_what_is_not_known() -> None:
-    said = text(bottleneck_list(BOTTLENECKS[1:], WATCHED, STATE, VIEW))
+    unsure = dataclasses.replace(BOTTLENECKS[0], since=None, correlates=())
+    said = text(bottleneck_list([unsure], WATCHED, STATE, VIEW))
     assert "since when is not known" in said
+    assert "Nothing else is known to have changed with it." in said
+    said = text(bottleneck_list(BOTTLENECKS[1:], WATCHED, STATE, VIEW))
     assert "no usual yet" in said
     assert "3 without a price" in said
     assert "small sample" in said
