@@ -5,6 +5,8 @@ events anew, each as a whole. How often an event comes, in which order, and how 
 A stream is made anew altogether when it has no mark, when its model changed (which steps there are, what ends a case,
 whose amount counts), or when nobody looked for longer than changes are noted.
 
+A case whose last step was taken back (a late span showed that it belongs elsewhere) is deleted.
+
 Not promised: that a case has vanished when all of its events were deleted; retention drops cases by their last event.
 """
 
@@ -31,6 +33,7 @@ NOTED = timedelta(days=2)
 """After a longer absence a stream is made anew: its changes are kept for a day more than this."""
 EVENTS_AT_ONCE = 400_000
 CASES_AT_ONCE = 50_000
+DELETED_AT_ONCE = 10_000
 LIMITS = {
     "max_bytes_before_external_group_by": 512 << 20,
     "max_bytes_before_external_sort": 512 << 20,
@@ -83,6 +86,7 @@ class CaseJobs:
         self._taken: dict[tuple[str, str], dict[int, tuple[datetime, int]]] = {}
         self._known: set[tuple[str, str]] = set()
         self._looked: datetime | None = None
+        self._by_object: dict[tuple[str, str], tuple[str, str]] = {}
         self._version = 0
 
     def run_once(self, tenant: str | None = None, stream: str | None = None) -> CasesReport:
@@ -106,6 +110,7 @@ class CaseJobs:
         if not self._running.acquire(blocking=False):
             return False
         try:
+            self._look_at_objects()
             self._refresh(tenant, stream, self._marks().get((tenant, stream)), self._engine_time())
         finally:
             self._running.release()
@@ -114,6 +119,7 @@ class CaseJobs:
     def rebuild(self, tenant: str, stream: str) -> CasesReport:
         """Makes all cases of a stream anew."""
         with self._running:
+            self._look_at_objects()
             return self._rebuild(tenant, stream, self._model(stream), self._engine_time())
 
     def stop(self) -> None:
@@ -154,10 +160,27 @@ class CaseJobs:
                 self._build(tenant, stream, model, TOUCHED, params | {"slices": slices, "slice": number})
         return cases
 
+    def _delete_vanished(
+        self, tenant: str, stream: str, selection: str, params: Mapping[str, Any], oldest: int
+    ) -> None:
+        """Deletes the cases of a selection that have no step left. It takes a rewrite of marks, so only when needed."""
+        named = {**params, "tenant": tenant, "stream": stream}
+        text = load_sql(_ROOM, "vanished_cases").replace(SELECTION, selection)
+        gone = [row[0] for row in self._ch.query(text, named | {"oldest": oldest}, LIMITS).rows]
+        for at in range(0, len(gone), DELETED_AT_ONCE):
+            self._ch.command(
+                "DELETE FROM cases WHERE TenantId = {tenant:String} AND Stream = {stream:String}"
+                " AND CaseId IN {gone:Array(String)}",
+                {"tenant": tenant, "stream": stream, "gone": gone[at : at + DELETED_AT_ONCE]},
+            )
+
     def _rebuild(self, tenant: str, stream: str, model: int, now: datetime) -> CasesReport:
         named = {"tenant": tenant, "stream": stream}
         changes = self._changes(tenant, stream, now - self._overlap)
-        ends = self._ch.query(load_sql(_ROOM, "case_ranges"), named | {"events": EVENTS_AT_ONCE}, LIMITS).rows
+        base, object_type = self._by_object.get((tenant, stream), ("", ""))
+        asked = named | {"events": EVENTS_AT_ONCE, "base": base, "object_type": object_type}
+        ends = self._ch.query(load_sql(_ROOM, "stream_ranges"), asked, LIMITS).rows
+        oldest = self._next_version()
         cases, low = 0, ""
         if not ends:
             return CasesReport(streams=1)
@@ -166,6 +189,7 @@ class CaseJobs:
                 return CasesReport(streams=1, rebuilt=1, cases=cases)
             self._build(tenant, stream, model, IN_RANGE, {"low": low, "high": high})
             cases, low = cases + int(count), high
+        self._delete_vanished(tenant, stream, "true", {}, oldest)
         self._set_mark(tenant, stream, model, now)
         self._taken[tenant, stream] = changes
         log.info("cases made anew", tenant=tenant, stream=stream, cases=cases)
@@ -173,14 +197,18 @@ class CaseJobs:
 
     def _build(self, tenant: str, stream: str, model: int, selection: str, params: Mapping[str, Any]) -> None:
         known = self._streams().get(stream)
+        base, object_type = self._by_object.get((tenant, stream), ("", ""))
+        version = self._next_version()
         self._ch.command(
             load_sql(_ROOM, "build_cases").replace(SELECTION, selection),
             {
                 **params,
                 "tenant": tenant,
                 "stream": stream,
+                "base": base,
+                "object_type": object_type,
                 "model": model,
-                "version": self._next_version(),
+                "version": version,
                 "details": list(known.details) if known else [],
                 "terminal": list(known.terminal) if known else [],
                 "value": list(known.value) if known else [],
@@ -188,6 +216,8 @@ class CaseJobs:
             },
             LIMITS,
         )
+        if selection is TOUCHED:
+            self._delete_vanished(tenant, stream, selection, params, version)
 
     def _model(self, stream: str) -> int:
         """Names what the rows of a stream depend on beside its events."""
@@ -216,10 +246,15 @@ class CaseJobs:
         if self._looked and self._looked > now - NOTED:
             rows = self._ch.query(load_sql(_ROOM, "streams_changed"), {"since": self._looked - self._overlap}).rows
         else:
-            rows = self._ch.query(load_sql(_ROOM, "streams_of_all")).rows
-        self._known |= {(tenant, stream) for tenant, stream in rows}
+            rows = self._ch.query(load_sql(_ROOM, "streams_with_steps")).rows
+        self._look_at_objects()
+        self._known |= {(tenant, stream) for tenant, stream in rows} | set(self._by_object)
         self._looked = now
         return sorted(self._known)
+
+    def _look_at_objects(self) -> None:
+        rows = self._ch.query(load_sql(_ROOM, "streams_by_object")).rows
+        self._by_object = {(tenant, stream): (base, kind) for tenant, stream, base, kind in rows}
 
     def _set_mark(self, tenant: str, stream: str, model: int, through: datetime) -> None:
         columns = ("TenantId", "Stream", "Model", "Through", "Version")

@@ -2,8 +2,10 @@
 -- (or step) names of this stream, see models/. `Covered` is the end of everything that began earlier in the
 -- case: what a step adds beyond it is work, a gap before a known start is waiting, before an instant event unknown. A step
 -- that ends before it begins ends where it begins (`Reached`). Of each attribute the first value in the case counts: once
--- the events are in order, the first of its key. The selection looks at case ids alone, which all versions of an event
--- share, so it may come before FINAL; that spares merging what nobody asked for.
+-- the events are in order, the first of its key. Steps come from the events that name their case, from those found for a
+-- case (these replace the former, where both have one), and for a stream by object from the events of its objects; a
+-- stream has the third or the others. The selection looks at case ids alone, which all versions of an event share, so it
+-- may come before FINAL; that spares merging what nobody asked for.
 INSERT INTO cases
 (
     TenantId, Stream, CaseId, Version, Model, First, Last, Events, Variant, Rework, Steps, EventNames, Starts, Ends,
@@ -48,8 +50,37 @@ FROM
         max(Amount) AS LargestValue,
         max(if(Amount IS NULL, '', toString(Currency))) AS CaseCurrency,
         max(ReceivedAt) AS Received
-    FROM process_events FINAL
-    PREWHERE /*selection*/
-    WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND NOT has({details:Array(String)}, EventName)
+    FROM
+    (
+        SELECT
+            CaseId, Timestamp, Seq, EventId, Step, EventName, StartTime, Resource, System, ActorType, Amount, Currency,
+            CaseRule, Attributes, ReceivedAt
+        FROM process_events FINAL
+        PREWHERE /*selection*/
+        WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND NOT has({details:Array(String)}, EventName)
+            AND (CaseId, EventId) NOT IN (
+                SELECT CaseId, EventId
+                FROM resolved_steps FINAL
+                WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND EventName != '' AND /*selection*/)
+        UNION ALL
+        SELECT
+            CaseId, Timestamp, Seq, EventId, Step, EventName, StartTime, Resource, System, ActorType, Amount, Currency,
+            CaseRule, Attributes, ReceivedAt
+        FROM
+        (
+            SELECT *
+            FROM resolved_steps FINAL
+            WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND Step != ''
+                AND NOT has({details:Array(String)}, EventName) AND /*selection*/
+            ORDER BY CaseId, EventId, TraceId
+            LIMIT 1 BY CaseId, EventId, if(EventName = '', TraceId, '')
+        )
+        UNION ALL
+        SELECT
+            ObjectId AS CaseId, Timestamp, Seq, EventId, Step, EventName, StartTime, Resource, System, ActorType, Amount,
+            Currency, 'business_key' AS CaseRule, Attributes, ReceivedAt
+        FROM object_events FINAL
+        WHERE TenantId = {tenant:String} AND Stream = {base:String} AND ObjectType = {object_type:String} AND /*selection*/
+    )
     GROUP BY CaseId
 )
