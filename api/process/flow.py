@@ -13,6 +13,7 @@ from kpis.process import (
     case_list,
     durations,
     handovers,
+    object_map,
     process_map,
     rework,
     spectrum,
@@ -47,6 +48,10 @@ def _spectrum(question: Question, options: Mapping[str, Any]) -> Any:
         buckets=options["buckets"],
         limit=options["limit"],
     )
+
+
+def _objects(question: Question, options: Mapping[str, Any]) -> Any:
+    return object_map(question.ch, question.tenant, question.stream, options["type"])
 
 
 FLOW: tuple[Answer, ...] = (
@@ -170,5 +175,21 @@ FLOW: tuple[Answer, ...] = (
         ),
         rows="buckets",
         columns={"from": "start", "to": "end", "count": "count", "median": "median_s", "90 %": "p90_s"},
+    ),
+    Answer(
+        "object-map",
+        "The object-centric process map: for each type of object which step follows which in its objects' lives",
+        _objects,
+        (Parameter("type", "only objects of this type; several: any of them", repeated=True),),
+        filtered=False,
+        rows="edges",
+        columns={
+            "type": "object_type",
+            "from": "from_step",
+            "to": "to_step",
+            "count": "count",
+            "events": "events",
+            "objects": "objects",
+        },
     ),
 )

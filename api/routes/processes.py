@@ -25,6 +25,7 @@ def _handler(answer: Answer) -> Callable[[Request, str], Any]:
         values = {name: given.getlist(name) for name in given}
         return answer.of(found.ch, who.tenant, stream, found.clock.now(), found.models.current, values)
 
+    handle.__doc__ = "The stream's cases are brought up to date first. Times in UTC, lengths in seconds."
     handle.__name__ = f"process_{answer.name.replace('-', '_')}"
     return handle
 

@@ -11,6 +11,7 @@ from kpis.process.deviations import DeviatingCases, deviating_cases
 from kpis.process.durations import Durations, durations
 from kpis.process.filters import CaseFilter, TimeBasis
 from kpis.process.handovers import Handovers, Holder, handovers
+from kpis.process.object_map import ObjectMap, object_map
 from kpis.process.past_bottlenecks import HistoricalBottleneck, historical_bottlenecks
 from kpis.process.process_map import ProcessMap, StepNode, Transition, process_map
 from kpis.process.process_models import ProcessModels
@@ -58,6 +59,7 @@ __all__ = [
     "HistoricalBottleneck",
     "Holder",
     "ModelSet",
+    "ObjectMap",
     "ProcessMap",
     "ProcessModels",
     "ProcessSummary",
@@ -89,6 +91,7 @@ __all__ = [
     "durations",
     "handovers",
     "historical_bottlenecks",
+    "object_map",
     "parse_streams",
     "process_map",
     "process_streams",

@@ -17,7 +17,12 @@ from storage import ClickHouse, QueryResult, load_sql
 
 _ROOM = "kpis.process"
 PLACE = "/*filter*/"
-LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
+LIMITS = {
+    "max_bytes_before_external_group_by": 512 << 20,
+    "max_bytes_before_external_sort": 512 << 20,
+    "optimize_arithmetic_operations_in_aggregate_functions": 0,
+}
+"""The last: the engine would make `sum(x) / 1e9` of `sum(x / 1e9)`, and a sum of nanoseconds does not fit 64 bits."""
 OPEN, CLOSED = "open", "closed"
 
 
