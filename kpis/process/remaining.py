@@ -26,10 +26,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 VISITS = 1000
 """Of a longer case, only so many events count as history."""
-SAMPLE = 256
-"""With so many past visits at most an open case is compared."""
-MOST_ASKED = SAMPLE // 2 - 1
-"""At least so many of the comparable visits are kept, however many there are."""
 _RECENT = "Last >= fromUnixTimestamp64Nano({from_ns:Int64})"
 _PART = "cityHash64(CaseId) % {one_in:UInt32} = 0"
 _OPEN = "(ClosedAt IS NULL OR ClosedAt > fromUnixTimestamp64Nano({now_ns:Int64}))"
@@ -47,7 +43,9 @@ class History:
 
     `window`: how far back a past visit may have begun. `horizon`: a longer remaining time counts as this long. `cases`:
     of a longer history an even part of about so many cases is looked at. `least_alike`: with fewer comparable visits by
-    the steps so far, by the step, or by the case as a whole, the next of these is tried.
+    the steps so far, by the step, or by the case as a whole, the next of these is tried. `sample`: of more comparable
+    visits an even part of half as many or more is looked at; of those the share `near` whose cases were of the nearest
+    age counts, and the `nearest` ones in any case.
     """
 
     window: timedelta = timedelta(days=365)
@@ -56,6 +54,7 @@ class History:
     least_alike: tuple[int, int, int] = (50, 20, 5)
     near: float = 0.25
     nearest: int = 20
+    sample: int = 256
 
     def __post_init__(self) -> None:
         for name, length in (("window", self.window), ("horizon", self.horizon)):
@@ -63,8 +62,10 @@ class History:
                 raise InvalidInput(f"the history's {name} must be longer than nothing, got {length}")
         if self.cases < 1:
             raise InvalidInput(f"the history must have 1 case or more, got {self.cases}")
-        if min(self.least_alike) < 1 or max(self.least_alike) > MOST_ASKED:
-            raise InvalidInput(f"least_alike must be 1 to {MOST_ASKED}, got {self.least_alike}")
+        if min(*self.least_alike, self.nearest, self.sample) < 1:
+            raise InvalidInput(f"least_alike, nearest and sample must be 1 or more, got {self}")
+        if not 0 < self.near <= 1:
+            raise InvalidInput(f"near must be a share above 0 and up to 1, got {self.near}")
 
 
 HISTORY = History()
@@ -139,7 +140,7 @@ def question(
             "horizon_ns": nanoseconds(_EPOCH + history.horizon),
             "least": list(history.least_alike),
             "visits": VISITS,
-            "sample": SAMPLE,
+            "sample": history.sample,
             "near": history.near,
             "nearest": history.nearest,
             "censored": int(censored),

@@ -342,6 +342,8 @@ SETTINGS = {
     "near half": History(near=0.5),
     "near tenth": History(near=0.1),
     "near 25 %, at least 40": History(nearest=40),
+    "sample 128": History(sample=128),
+    "sample 128, near half": History(sample=128, near=0.5),
     "window 90 d": History(window=timedelta(days=90)),
     "window 180 d": History(window=timedelta(days=180)),
     "window 730 d": History(window=timedelta(days=730)),

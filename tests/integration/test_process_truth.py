@@ -272,3 +272,34 @@ def test_a_case_of_a_million_events_within_bounded_memory(
     assert totals.working_s == MILLION // 4
     assert totals.unknown_s == MILLION // 2
     assert variants(clickhouse, tenant, "big").total == 1
+
+
+def test_a_stream_is_not_made_anew_because_it_was_quiet(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    """The mark follows while nothing comes: one that is left behind means that nobody looked."""
+    insert([event("1", "a", 0)])
+    assert jobs.run_once(tenant).rebuilt == 1
+    named = {"t": tenant}
+    clickhouse.command(
+        "INSERT INTO case_marks SELECT TenantId, Stream, Model, Through - INTERVAL 30 HOUR, Version + 1"
+        " FROM case_marks FINAL WHERE TenantId = {t:String}",
+        named,
+    )
+    report = jobs.run_once(tenant)
+    assert (report.streams, report.rebuilt, report.cases) == (1, 0, 0)
+    late = "SELECT dateDiff('hour', Through, now64(3)) FROM case_marks FINAL WHERE TenantId = {t:String}"
+    assert clickhouse.query(late, named).scalar() == 0
+
+
+def test_many_touched_cases_are_made_range_by_range(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once; each touched one is made once, the others stay what they were."""
+    monkeypatch.setattr(case_jobs, "CASES_AT_ONCE", 2)
+    insert(event(case, "a", 0, event_id=f"a{case}") for case in "1234567")
+    jobs.run_once(tenant)
+    insert(event(case, "b", 5, event_id=f"b{case}") for case in "12357")
+    assert jobs.run_once(tenant).cases == 5
+    found = {case: case_of(clickhouse, tenant, case)["Steps"] for case in "1234567"}
+    assert found == {case: ["a"] if case in "46" else ["a", "b"] for case in "1234567"}

@@ -59,6 +59,7 @@ WITH
             Kind, Key,
             count() AS Size,
             arrayReverseSort(groupArray((Gap, Tie, RestCode, DueCode, Age))) AS Longest,
+            Longest[{least:Array(UInt32)}[Kind]].1 AS Enough,
             countIf(Moved) AS Left,
             quantileExactInclusiveIf(0.5)(Gap, Moved) AS UsualGap,
             sumIf(Rest / 1e9 * (Gap / 1e9) - pow(Gap / 1e9, 2) / 2, Seen) / sumIf(Gap / 1e9, Seen) AS Plain
@@ -70,12 +71,12 @@ WITH
         SELECT
             Kind, Key, Level,
             if(Level = 0, 0, min(V.1)) AS Least,
-            groupArray(V.1) AS Gaps, groupArray(V.3) AS Rests, groupArray(V.4) AS Dues, groupArray(V.5) AS Ages,
-            any(Left) AS Left, any(UsualGap) AS UsualGap, any(Plain) AS Plain
+            arraySort(v -> (v.3, v.2), groupArray(V)) AS Sample,
+            Sample.1 AS Gaps, Sample.3 AS Rests, Sample.4 AS Dues, Sample.5 AS Ages
         FROM
         (
             SELECT
-                Kind, Key, Left, UsualGap, Plain, V,
+                Kind, Key, V,
                 arrayFilter(
                     l -> Place <= bitShiftRight(Size, l) AND (bitShiftRight(Size, l) <= {sample:UInt32}
                         OR intDivOrZero(Place * {sample:UInt32}, bitShiftRight(Size, l))
@@ -95,38 +96,40 @@ WITH
             CaseId,
             any((O.Value, O.Currency, O.Step, O.Since, O.Promised, O.Named IS NOT NULL)) AS Facts,
             any(O.ByDue) AS ByDue,
-            argMinIf((Kind, Waited, Alike, AlikeDue), Kind, length(Away) >= {least:Array(UInt32)}[Kind]) AS Best,
-            anyIf((Left, UsualGap, Plain), Kind = 2) AS AfterStep,
-            anyIf(Plain, Kind = 3) AS PlainStream
+            argMinIf((O.Kind, O.Key, O.Waited, O.Age), O.Kind, G.Enough > O.Waited) AS Best,
+            anyIf((G.Left, G.UsualGap, G.Plain), O.Kind = 2) AS AfterStep,
+            anyIf(G.Plain, O.Kind = 3) AS PlainStream
         FROM
         (
-            SELECT O.*, L.UsualGap, L.Left, L.Plain,
-                arrayFilter((d, g) -> g > O.Waited, arrayMap(a -> abs(a - O.Age), L.Ages), L.Gaps) AS Away,
-                least(length(Away), greatest({nearest:UInt64}, toUInt64(ceil(length(Away) * {near:Float64})))) AS Wanted,
-                arraySort(Away)[Wanted] AS Far,
-                arraySort(arrayFilter((r, d) -> d <= Far,
-                    arrayFilter((r, g) -> g > O.Waited, L.Rests, L.Gaps), Away)) AS Alike,
-                arraySort(arrayFilter((r, d) -> r > 0 AND d <= Far,
-                    arrayFilter((r, g) -> g > O.Waited, if(ByDue, L.Dues, L.Rests), L.Gaps), Away)) AS AlikeDue
-            FROM
-            (
-                SELECT *, Look.1 AS Kind, Look.2 AS Key, Look.3 AS Waited, Look.4 AS Age
-                FROM Open
-                ARRAY JOIN [
-                    (toUInt8(1), toUInt64(Prefix), {now_ns:Int64} - Since, Since - Opened),
-                    (toUInt8(2), cityHash64(Step), {now_ns:Int64} - Since, Since - Opened),
-                    (toUInt8(3), toUInt64(0), {now_ns:Int64} - Opened, toInt64(0))] AS Look
-            ) AS O
-            ASOF LEFT JOIN Levels AS L ON O.Kind = L.Kind AND O.Key = L.Key AND O.Waited >= L.Least
+            SELECT *, Look.1 AS Kind, Look.2 AS Key, Look.3 AS Waited, Look.4 AS Age
+            FROM Open
+            ARRAY JOIN [
+                (toUInt8(1), toUInt64(Prefix), {now_ns:Int64} - Since, Since - Opened),
+                (toUInt8(2), cityHash64(Step), {now_ns:Int64} - Since, Since - Opened),
+                (toUInt8(3), toUInt64(0), {now_ns:Int64} - Opened, toInt64(0))] AS Look
         ) AS O
+        LEFT JOIN (SELECT Kind, Key, Enough, Left, UsualGap, Plain FROM Groups) AS G ON O.Kind = G.Kind AND O.Key = G.Key
         GROUP BY CaseId
+    ),
+    Near AS
+    (
+        SELECT
+            CaseId, Facts, AfterStep, PlainStream, Kind, Waited,
+            arrayMap((a, g) -> if(g > Waited, abs(a - Age), -1), L.Ages, L.Gaps) AS Away,
+            arraySort(arrayFilter(a -> a >= 0, Away)) AS Distances,
+            Distances[least(length(Distances),
+                greatest({nearest:UInt64}, toUInt64(ceil(length(Distances) * {near:Float64}))))] AS Far,
+            arrayFilter((r, a) -> a >= 0 AND a <= Far, L.Rests, Away) AS Rests,
+            if(ByDue, arraySort(arrayFilter((r, a) -> r > 0 AND a >= 0 AND a <= Far, L.Dues, Away)), []) AS Dues
+        FROM (SELECT *, Best.1 AS Kind, Best.2 AS Key, Best.3 AS Waited, Best.4 AS Age FROM Compared) AS C
+        ASOF LEFT JOIN Levels AS L ON C.Kind = L.Kind AND C.Key = L.Key AND C.Waited >= L.Least
     ),
     -- Survival after Kaplan and Meier (1958), once until the case closes and, where it is another, until the promise is kept.
     Curves AS
     (
         SELECT
-            CaseId, Facts, Best.1 AS Kind, AfterStep, PlainStream, Target,
-            arrayMap(r -> intDiv(r, 2) - Best.2, Codes) AS Ends,
+            CaseId, Facts, Kind, AfterStep, PlainStream, Target,
+            arrayMap(r -> intDiv(r, 2) - Waited, Codes) AS Ends,
             length(Ends) AS N,
             arrayMap(x -> exp(x), arrayCumSum(arrayMap(
                 (r, i) -> if(r % 2 = 1, 0., log(greatest(1 - 1 / (N - i + 1), 1e-30))),
@@ -146,8 +149,8 @@ WITH
         FROM
         (
             SELECT *, Both.1 AS Target, Both.2 AS Codes
-            FROM Compared
-            ARRAY JOIN if(ByDue AND notEmpty(Best.4), [(1, Best.3), (2, Best.4)], [(1, Best.3)]) AS Both
+            FROM Near
+            ARRAY JOIN if(notEmpty(Dues), [(1, Rests), (2, Dues)], [(1, Rests)]) AS Both
         )
     )
 SELECT

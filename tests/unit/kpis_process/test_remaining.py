@@ -17,7 +17,7 @@ from core import SystemClock
 from core.errors import InvalidInput
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter
-from kpis.process.remaining import MOST_ASKED, SAMPLE, History, moment, nanoseconds, question
+from kpis.process.remaining import History, moment, nanoseconds, question
 from kpis.process.streams import parse_streams
 from storage import ClickHouse
 
@@ -221,9 +221,9 @@ def test_of_many_visits_an_even_part_is_looked_at(
     insert([*past(event, *visits), event("open", "a", 3_000_000)])
     jobs.run_once(tenant)
     for wait in (0, 500, 1000, 1500, 1900, 1990):
-        row = predicted(clickhouse, tenant, 3_000_000 + wait)["open"]
+        row = predicted(clickhouse, tenant, 3_000_000 + wait, History(sample=256))["open"]
         alike = 2000 - wait
-        assert min(MOST_ASKED, alike) <= row["used"] <= SAMPLE
+        assert min(127, alike) <= row["used"] <= 256
         assert row["remaining_s"] == pytest.approx(1 + alike / 2, abs=max(1, alike / 50)), wait
         assert row["remaining_p90_s"] == pytest.approx(1 + alike * 0.9, abs=max(1, alike / 50)), wait
 
@@ -234,8 +234,9 @@ def test_of_many_visits_an_even_part_is_looked_at(
         ({"window": timedelta(0)}, "window must be longer than nothing"),
         ({"horizon": timedelta(-1)}, "horizon must be longer than nothing"),
         ({"cases": 0}, "must have 1 case or more, got 0"),
-        ({"least_alike": (0, 1, 1)}, "least_alike must be 1 to 127"),
-        ({"least_alike": (1, 200, 1)}, "least_alike must be 1 to 127"),
+        ({"least_alike": (0, 1, 1)}, "least_alike, nearest and sample must be 1 or more"),
+        ({"sample": 0}, "least_alike, nearest and sample must be 1 or more"),
+        ({"near": 1.5}, "near must be a share above 0 and up to 1, got 1.5"),
     ],
 )
 def test_an_impossible_history_is_refused(wrong: dict[str, Any], message: str) -> None:
