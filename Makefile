@@ -60,6 +60,10 @@ bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency,
 	@$(BIN)/python -c 'import rotel, numpy' 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.bench.compare $(BENCH)
 
+.PHONY: bench-process
+bench-process: setup ## process intelligence beside pm4py: map, variants, durations, rework, increments; BENCH=--quick for two minutes
+	$(BIN)/python -m tests.bench.process_bench $(BENCH)
+
 # FUZZ is the time for each of some 20 attacks in seconds, FUZZ_SEED the first seed (else a new one every time).
 FUZZ ?= 15
 .PHONY: fuzz
@@ -86,7 +90,7 @@ docs: setup ## the generated pages
 
 .PHONY: lock
 lock: setup ## pins every dependency anew
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --extra dev --extra oracle --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header pyproject.toml -o requirements.lock
 
 .PHONY: help

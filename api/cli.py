@@ -16,6 +16,7 @@ from api import (
     cli_import,
     cli_ops,
     cli_pollers,
+    cli_process,
     cli_quarantine,
     cli_retention,
 )
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
 )
 cli_import.register(app)
-cli_data.register(app)
+cli_process.register(cli_data.register(app))
 cli_ops.register(app)
 cli_bench.register(app)
 cli_retention.register(app)

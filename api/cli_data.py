@@ -17,12 +17,13 @@ Token = Annotated[str, typer.Option(envvar="OPSINTEL_TOKEN", help="The API key f
 Tenant = Annotated[str, typer.Option(help="Whose data, on a stopped service's directory.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Adds the commands; returns `process`, which takes more."""
     process = typer.Typer(help="Ask about the cases of a value stream.", no_args_is_help=True)
     process.command("summary")(summary)
     process.command("streams")(streams)
     app.add_typer(process, name="process")
+    return process
 
 
 def ask(url: str, token: str, path: str, params: dict[str, Any] | None = None) -> Any:

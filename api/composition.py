@@ -29,7 +29,7 @@ from collector.engine import ClickHouseEngine
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
-from kpis import KpiJobs, load_catalogue
+from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
@@ -80,7 +80,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     tracing = open_self_tracing(settings, version=VERSION)
     usage = KeyUsage(state, clock)
     authenticator = make_authenticator(settings, state, clock, usage)
-    catalogue = load_catalogue()
+    catalogue, models = load_catalogue(), ProcessModels(settings.process_models_dir)
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
     collector = open_collector(settings, clock, ch, state, own.registry)
@@ -111,6 +111,8 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         cardinality=Cardinality(settings, ch, clock, own.registry),
         pollers=Pollers(settings, collector.submit, clock, own.registry),
         catalogue=catalogue,
+        cases=CaseJobs(ch, clock, models.streams),
+        models=models,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
         control=control,

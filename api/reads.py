@@ -10,7 +10,14 @@ from api.services import Services
 from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
+from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
+from kpis.process import ValueStream, bottlenecks, cases_at_risk
+from kpis.process.case_streams import case_streams
+from kpis.process.filters import CaseFilter
+from kpis.process.process_map import ProcessMap, process_map
+from kpis.process.timeline import CaseTimeline, case_timeline
+from kpis.process.variants import Variants, variants
 from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_depths, webhook_failures
 
 TREND = timedelta(days=14)
@@ -52,7 +59,7 @@ class ServiceReads:
 
     def waiting(self, tenant: str) -> Sequence[WaitingStep]:
         """Where open cases wait, the dearest first."""
-        return waiting_now(self._services.ch, tenant, self._services.clock.now())
+        return waiting_now(self._services.ch, tenant, self._services.clock.now(), self._services.models.streams())
 
     def queues(self, tenant: str) -> Sequence[QueueDepth]:
         """Every queue that reported within the window."""
@@ -75,6 +82,39 @@ class ServiceReads:
     def control_targets(self, tenant: str) -> Sequence[ControlTile]:
         """What can be paused, with the state that the engine shows now."""
         return [self._control(tenant, target) for target in self._services.control.targets(tenant)]
+
+    # --- the process page ---
+
+    def streams(self, tenant: str) -> Sequence[StreamTile]:
+        """The streams that have cases: the watched ones first, then by how many are open, then by size."""
+        found = case_streams(self._services.ch, tenant)
+        ordered = sorted(found, key=lambda one: (not one.watched, -one.open_cases, -one.cases, one.stream))
+        return [StreamTile(one.stream, one.cases, one.open_cases, one.data_through, one.watched) for one in ordered]
+
+    def process_map(self, tenant: str, stream: str, question: CaseQuestion) -> ProcessMap:
+        """Steps and transitions of the cases asked for."""
+        return process_map(self._services.ch, tenant, stream, _filter(question))
+
+    def variants(self, tenant: str, stream: str, question: CaseQuestion) -> Variants:
+        """The most frequent variants of the cases asked for."""
+        return variants(self._services.ch, tenant, stream, _filter(question))
+
+    def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
+        """Where open cases of the stream wait now, the dearest first."""
+        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
+
+    def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
+        """Open cases of the stream that may miss their promise, the dearest first."""
+        return cases_at_risk(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
+
+    def _watched(self, stream: str) -> dict[str, ValueStream]:
+        """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
+        known = self._services.models.streams().get(stream)
+        return {} if known is None else {stream: known}
+
+    def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:
+        """One case with its steps and spans; raises NotFound."""
+        return case_timeline(self._services.ch, tenant, stream, case_id)
 
     def _control(self, tenant: str, target: ControlTarget) -> ControlTile:
         service = self._services.control
@@ -112,6 +152,10 @@ class ServiceActions:
         verified = command.state is CommandState.VERIFIED
         accepted = command.state is not CommandState.FAILED
         return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
+
+
+def _filter(question: CaseQuestion) -> CaseFilter:
+    return CaseFilter(start=question.start, variants=() if question.variant is None else (question.variant,))
 
 
 def _shown(definition: KpiDefinition, values: list[KpiValue]) -> list[KpiValue]:

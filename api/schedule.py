@@ -36,6 +36,7 @@ class JobSchedule:
         )
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
+        self._add("cases", services.cases.run_once, services.settings.cases_interval_s)
         self._add("balance", services.balance.check, services.settings.balance_interval_s)
         self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
         self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
@@ -63,6 +64,7 @@ class JobSchedule:
 
     def stop(self) -> None:
         """Waits for what is under way."""
+        self._services.cases.stop()
         self._kpis.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)

@@ -17,7 +17,7 @@ from collector import Cardinality, Collector, LedgerBalance, QuarantineService
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
-from kpis import Catalogue, KpiJobs
+from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -45,6 +45,8 @@ class Services:
     pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
+    cases: CaseJobs
+    models: ProcessModels
     alerts: AlertService
     control: ControlService
     audit: AuditChain

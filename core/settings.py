@@ -170,6 +170,7 @@ class Settings(BaseSettings):
     )
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
+    cases_interval_s: int = Field(5, ge=1, description="Seconds between two looks for cases that changed.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")
     retention_interval_s: int = Field(
         3_600, ge=1, description="Seconds between two looks for data that is older than it is to be kept."
@@ -185,6 +186,10 @@ class Settings(BaseSettings):
     )
     rules_file: Path | None = Field(None, description="Alert rules in TOML; empty means the built-in ones.")
     pollers_file: Path | None = Field(None, description="Queue-depth pollers in TOML; empty means none.")
+    process_models_dir: Path | None = Field(
+        None,
+        description="Folder of value-stream models and calendars in YAML, beside or in place of the packaged ones.",
+    )
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )

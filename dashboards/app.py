@@ -1,17 +1,21 @@
-"""Puts the dashboards on a FastAPI application: the page at `/`, Dash's own paths below `/_dash-` and `/assets`."""
+"""Puts the dashboards on a FastAPI application: the pages, and Dash's own paths below `/_dash-` and `/assets`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dash import Dash
+from dash import Dash, Input, Output
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
 from fastapi import FastAPI, Request
 
 from core import LOCAL_ADMIN, Clock, ConfigurationError, Principal
 from dashboards import backend
-from dashboards.components.shell import shell
-from dashboards.pages import overview
+from dashboards.components.shell import bar, shell
+from dashboards.pages import overview, process
+from dashboards.process_snapshot import ProcessSnapshots
 from dashboards.reads import Actions, Reads
 from dashboards.snapshot import Snapshots
 from dashboards.view import Doors, View
@@ -75,7 +79,7 @@ def mount(
         server=False,
         backend=backend.NarrowFastAPI,
         assets_folder=str(Path(__file__).parent / "assets"),
-        title="opsintel · Overview",
+        title="opsintel",
         index_string=INDEX,
         update_title="",
         serve_locally=True,
@@ -83,15 +87,30 @@ def mount(
         suppress_callback_exceptions=True,
     )
     where = doors or Doors()
-    dash_app.layout = shell("Overview", notice, timezone, overview.layout(reads.windows, refresh_s))
-    overview.register(
-        dash_app,
-        Snapshots(reads, clock),
-        actions,
-        lambda: View(clock.now(), zone, where),
-        backend.current_principal,
-    )
+
+    def view() -> View:
+        return View(clock.now(), zone, where)
+
+    dash_app.layout = shell(notice)
+    pages = {
+        "/": (bar("/", timezone), overview.layout(reads.windows, refresh_s)),
+        process.PATH: (bar(process.PATH, timezone, process.PREFIX), process.layout(refresh_s)),
+    }
+    _register_routing(dash_app, pages)
+    overview.register(dash_app, Snapshots(reads, clock), actions, view, backend.current_principal)
+    process.register(dash_app, ProcessSnapshots(reads, clock), view, backend.current_principal)
     backend.attach(dash_app, app, identify or _everybody_is_local)
+
+
+def _register_routing(dash_app: Dash, pages: Mapping[str, tuple[Component, list[Component]]]) -> None:
+    """Fills the frame for the page that was opened. Links between pages load anew; only links within one do not."""
+
+    @dash_app.callback(Output("bar", "children"), Output("main", "children"), Input("url", "pathname"))
+    async def route(path: str | None) -> tuple[Component, list[Component]]:
+        found = pages.get(path or "")
+        if found is None:
+            raise PreventUpdate
+        return found
 
 
 def _everybody_is_local(_request: Request) -> Principal:

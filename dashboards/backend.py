@@ -19,12 +19,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dash import Dash
-from dash.backends._fastapi import FastAPIDashServer
+from dash.backends._fastapi import FastAPIDashServer, reset_current_request, set_current_request
 from dash.exceptions import PreventUpdate
 from dash.fingerprint import check_fingerprint
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 from core import Forbidden, OpsintelError, Principal, get_logger
+from dashboards.components.shell import PAGES
 
 LOG = get_logger("dashboards.backend")
 Identify = Callable[[Request], Principal]
@@ -89,11 +90,20 @@ class NarrowFastAPI(FastAPIDashServer):
         _PRINCIPAL.set(self.identify(request))
 
     def setup_index(self, dash_app: Dash) -> None:
-        async def index(_request: Request) -> Response:
-            html: str = dash_app.index()  # type: ignore[no-untyped-call]
+        async def index(request: Request) -> Response:
+            # Dash's middleware does both for `/` alone
+            token = set_current_request(request)  # type: ignore[no-untyped-call]
+            try:
+                dash_app._setup_server()  # type: ignore[no-untyped-call]
+                html: str = dash_app.index()  # type: ignore[no-untyped-call]
+            finally:
+                reset_current_request(token)  # type: ignore[no-untyped-call]
+            title = f"{dash_app.title} · {PAGES[request.url.path]}"
+            html = html.replace(f"<title>{dash_app.title}</title>", f"<title>{title}</title>", 1)
             return Response(html, media_type="text/html", headers=PAGE_HEADERS)
 
-        dash_app._add_url("", index, methods=["GET", "HEAD"])
+        for path in PAGES:
+            dash_app._add_url(path.removeprefix("/"), index, methods=["GET", "HEAD"])
 
     def setup_component_suites(self, dash_app: Dash) -> None:  # type: ignore[override]
         async def serve(request: Request, package_name: str, fingerprinted_path: str) -> Response:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core import Principal
+from dashboards.process_reads import ProcessReads
 
 
 class KpiValue(Protocol):
@@ -233,15 +234,11 @@ class Windows:
     webhooks: str = "last 24 hours"
 
 
-class Reads(Protocol):
-    """Everything the overview shows. Errors are `core.errors`; one failed read costs its own section alone."""
+class Reads(ProcessReads, Protocol):
+    """Everything the pages show. Errors are `core.errors`; one failed read costs its own section alone."""
 
     @property
     def windows(self) -> Windows: ...
-    def data_through(self, tenant: str) -> datetime | None:
-        """The newest telemetry taken in; None when there has never been any."""
-        ...
-
     def kpis(self, tenant: str) -> Sequence[KpiTile]: ...
     def waiting(self, tenant: str) -> Sequence[WaitingStep]:
         """Ranked: the dearest first."""

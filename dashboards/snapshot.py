@@ -105,14 +105,19 @@ class Snapshots:
         return await self._section(name, read, nothing)
 
     async def _section(self, name: str, read: Callable[[], T], nothing: T) -> Section[T]:
-        try:
-            return Section(await asyncio.wait_for(asyncio.to_thread(read), self._limit_s))
-        except TimeoutError:
-            LOG.warning("a section took too long to read", section=name, limit_s=self._limit_s)
-            return Section(nothing, f"This took longer than {self._limit_s:g} s to read.")
-        except OpsintelError as problem:
-            LOG.warning("a section could not be read", section=name, error=str(problem))
-            return Section(nothing, f"This could not be read: {problem.message}.")
-        except Exception:  # the rim: a defect in one read must not blank the page
-            LOG.exception("a section failed", section=name)
-            return Section(nothing, "This could not be read; the service's log has the details.")
+        return await read_section(name, read, nothing, self._limit_s)
+
+
+async def read_section(name: str, read: Callable[[], T], nothing: T, limit_s: float) -> Section[T]:
+    """Reads in a thread of its own; whatever goes wrong becomes the section's problem, with `nothing` as its value."""
+    try:
+        return Section(await asyncio.wait_for(asyncio.to_thread(read), limit_s))
+    except TimeoutError:
+        LOG.warning("a section took too long to read", section=name, limit_s=limit_s)
+        return Section(nothing, f"This took longer than {limit_s:g} s to read.")
+    except OpsintelError as problem:
+        LOG.warning("a section could not be read", section=name, error=str(problem))
+        return Section(nothing, f"This could not be read: {problem.message}.")
+    except Exception:  # the rim: a defect in one read must not blank the page
+        LOG.exception("a section failed", section=name)
+        return Section(nothing, "This could not be read; the service's log has the details.")

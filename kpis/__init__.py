@@ -3,10 +3,19 @@
 from kpis.definitions import Basis, Catalogue, KpiDefinition, load_catalogue
 from kpis.jobs import KpiJobs, RunReport
 from kpis.process import (
+    CaseFilter,
+    CaseJobs,
+    ProcessMap,
+    ProcessModels,
     ProcessSummary,
+    TimeBasis,
+    Variants,
     WaitingStep,
+    process_map,
     process_streams,
     process_summary,
+    require_cases,
+    variants,
     waiting_now,
 )
 from kpis.schedule import KpiSchedule
@@ -14,21 +23,30 @@ from kpis.values import KpiValue, SeriesKey, explain, latest_values, series, tre
 
 __all__ = [
     "Basis",
+    "CaseFilter",
+    "CaseJobs",
     "Catalogue",
     "KpiDefinition",
     "KpiJobs",
     "KpiSchedule",
     "KpiValue",
+    "ProcessMap",
+    "ProcessModels",
     "ProcessSummary",
     "RunReport",
     "SeriesKey",
+    "TimeBasis",
+    "Variants",
     "WaitingStep",
     "explain",
     "latest_values",
     "load_catalogue",
+    "process_map",
     "process_streams",
     "process_summary",
+    "require_cases",
     "series",
     "trends",
+    "variants",
     "waiting_now",
 ]

@@ -74,4 +74,4 @@ def streams(request: Request) -> Any:
 def waiting(request: Request) -> Any:
     """Open cases of the value streams by the step they stand after."""
     found, who = services(request), viewer(request)
-    return {"waiting": jsonable(waiting_now(found.ch, who.tenant, found.clock.now()))}
+    return {"waiting": jsonable(waiting_now(found.ch, who.tenant, found.clock.now(), found.models.streams()))}

@@ -17,6 +17,29 @@
     }).join("");
   }
 
+  /* Addresses within one page change without loading it anew; Dash's Location tells the page. */
+  function go(search) { window.dash_clientside.set_props("url", { search: search }); }
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest && event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey
+        || event.altKey || link.target || link.host !== location.host || link.pathname !== location.pathname
+        || link.getAttribute("href").startsWith("#") || !document.getElementById("process-sections")) { return; }
+    event.preventDefault();
+    held.focus = label(link);
+    held.top = link.dataset.top !== undefined;
+    go(link.search);
+  });
+  document.addEventListener("submit", function (event) {
+    var name = event.target.dataset && event.target.dataset.merge;
+    if (!name) { return; }
+    event.preventDefault();
+    var field = event.target.elements[name], next = new URLSearchParams(location.search);
+    if (!field.value.trim()) { return; }
+    next.set(name, field.value.trim());
+    held.top = true;
+    go("?" + next);
+  });
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     opsintel: {
       /* Counted on the browser's clock from the moment an answer arrived, so that clock skew does not matter. */
@@ -43,29 +66,56 @@
         var intent = { action: chosen.action, target: chosen.target, key: key() };
         return [true, title, explanations[chosen.action], verb, intent, "", null, null, {}, "Cancel"];
       },
-      pause: function (auto) { return !auto; }
+      pause: function (auto) { return !auto; },
+      /* Another stream: the address changes, what was chosen within the old one is let go. */
+      chooseStream: function (value, shown) {
+        if (value && value !== shown) {
+          var given = new URLSearchParams(location.search), next = new URLSearchParams({ stream: value });
+          ["period", "paths"].forEach(function (name) { if (given.get(name)) { next.set(name, given.get(name)); } });
+          go("?" + next);
+        }
+        return value;
+      }
     }
   });
 
   /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open or in
      focus there is put back, found again by its label. */
-  var held = { open: null, focus: null };
-  function label(node) { return node && node.getAttribute ? node.getAttribute("aria-label") : null; }
+  var held = { open: null, focus: null, top: false, kept: {}, left: 0 };
+  var REGION = "#sections, #process-sections";
+  function label(node) {
+    return node && node.getAttribute ? node.getAttribute("data-key") || node.getAttribute("aria-label") : null;
+  }
   function byLabel(wanted) {
-    return Array.from(document.querySelectorAll("#sections [aria-label]")).find(function (node) {
-      return label(node) === wanted;
-    });
+    var all = document.querySelectorAll(":is(" + REGION + ") :is([aria-label], [data-key])");
+    return Array.from(all).find(function (node) { return label(node) === wanted; });
   }
   document.addEventListener("toggle", function (event) {
+    if (event.target.dataset && event.target.dataset.keep) { held.kept[event.target.dataset.keep] = event.target.open; }
     if (!event.target.matches || !event.target.matches("details.disclosure")) { return; }
     var name = label(event.target.querySelector("summary"));
     if (event.target.open) { held.open = name; } else if (held.open === name) { held.open = null; }
   }, true);
   document.addEventListener("focusin", function (event) {
-    held.focus = event.target.closest("#sections") ? label(event.target) : null;
+    held.focus = event.target.closest(REGION) ? label(event.target) : null;
   });
   document.addEventListener("pointerdown", function () { held.focus = null; });
+  document.addEventListener("scroll", function (event) {
+    if (event.target.classList && event.target.classList.contains("pm-scroll")) { held.left = event.target.scrollLeft; }
+  }, true);
   function restore() {
+    document.querySelectorAll("details[data-keep]").forEach(function (one) {
+      if (held.kept[one.dataset.keep] && !one.open) { one.open = true; }
+    });
+    var map = document.querySelector(".pm-scroll:not([data-seen])");
+    if (map) { map.dataset.seen = "1"; map.scrollLeft = held.left; }
+    if (held.top && document.getElementById("case-title")) {
+      held.top = false;
+      var title = document.getElementById("case-title");
+      title.tabIndex = -1;
+      title.focus({ preventScroll: true });
+      title.scrollIntoView({ block: "start" });
+    }
     var summary = held.open && byLabel(held.open);
     if (summary && summary.parentElement) { summary.parentElement.open = true; }
     if (held.focus && (document.activeElement === document.body || document.activeElement === null)) {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from dash import html
 from dash.development.base_component import Component
@@ -12,8 +14,15 @@ from dash.development.base_component import Component
 from dashboards import formats
 from dashboards.components.common import Status, badge, words
 from dashboards.reads import WaitingStep
-from dashboards.snapshot import Snapshot
+from dashboards.snapshot import Section, Snapshot
 from dashboards.view import View
+
+
+class Dated(Protocol):
+    """A reading that knows how far the data reach."""
+
+    @property
+    def data_through(self) -> Section[datetime | None]: ...
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -57,7 +66,7 @@ def lead(snapshot: Snapshot) -> str:
     )
 
 
-def freshness(snapshot: Snapshot, view: View) -> Component:
+def freshness(snapshot: Dated, view: View) -> Component:
     """How far the data reach, and whether that is recent enough."""
     through = snapshot.data_through
     if through.problem:
@@ -73,7 +82,7 @@ def freshness(snapshot: Snapshot, view: View) -> Component:
     )
 
 
-def stale_banner(snapshot: Snapshot, view: View) -> Component | None:
+def stale_banner(snapshot: Dated, view: View) -> Component | None:
     """A warning across the page when the newest data are too old to act on."""
     through = snapshot.data_through.value
     if through is None or not view.stale(through):

@@ -14,6 +14,7 @@ from dashboards import figures, formats
 from dashboards.aria import HIDDEN, aria
 from dashboards.components.common import Status, badge, cell, edge_name, heads, nothing, words
 from dashboards.reads import AlertTile, ControlTile, QueueDepth, TargetState, WaitingStep, WebhookFailures
+from dashboards.url_state import ProcessState
 from dashboards.view import View
 
 WAITING_ROWS = 8
@@ -51,7 +52,15 @@ def waiting_table(steps: Sequence[WaitingStep], view: View) -> Component:
                 [
                     html.Td(str(rank), className="rank"),
                     html.Th(
-                        [html.Span(f"after {words(step.step)}", className="strong"), html.Small(step.stream)],
+                        [
+                            html.A(
+                                f"after {words(step.step)}",
+                                href=ProcessState(step.stream, step=step.step).href,
+                                className="strong",
+                                **aria(label=f"after {words(step.step)} in {step.stream}: open the process"),
+                            ),
+                            html.Small(step.stream),
+                        ],
                         scope="row",
                     ),
                     cell(step.owner_system or formats.MISSING, "owner"),

@@ -23,6 +23,7 @@ from dashboards.components.common import broken, nothing, section
 from dashboards.components.dialog import REASON_MAX, control_dialog, outcome
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.latency import GRID_ID, latency_grid, latency_list, latency_rows
+from dashboards.components.shell import clock, register_clock
 from dashboards.reads import ActionOutcome, Actions, Windows
 from dashboards.snapshot import Section, Snapshot, Snapshots
 from dashboards.view import View
@@ -47,7 +48,12 @@ def layout(windows: Windows, refresh_s: int) -> list[Component]:
                 section("kpis", "Key figures", None, region("kpis", 230)),
                 html.Div(
                     [
-                        section("waiting", "Where work waits now", "dearest first", region("waiting", 320)),
+                        section(
+                            "waiting",
+                            "Where work waits now",
+                            html.Span(["dearest first · ", html.A("by process", href="/process")]),
+                            region("waiting", 320),
+                        ),
                         section("alerts", "Active alerts", None, region("alerts", 320)),
                     ],
                     className="split",
@@ -73,10 +79,7 @@ def layout(windows: Windows, refresh_s: int) -> list[Component]:
             id="sections",
         ),
         control_dialog(),
-        dcc.Interval(id="tick", interval=refresh_s * 1000),
-        dcc.Interval(id="second", interval=1000),
-        dcc.Store(id="refreshed", data=None),
-        dcc.Store(id="refresh-every", data=refresh_s),
+        *clock(refresh_s),
         dcc.Store(id="acted", data=0),
     ]
 
@@ -230,13 +233,4 @@ def register(
         State("explanations", "data"),
         prevent_initial_call=True,
     )
-    clientside(
-        ClientsideFunction("opsintel", "age"),
-        Output("page-age", "children"),
-        Output("page-age", "className"),
-        Input("second", "n_intervals"),
-        Input("refreshed", "data"),
-        State("refresh-every", "data"),
-        State("auto-refresh", "checked"),
-    )
-    clientside(ClientsideFunction("opsintel", "pause"), Output("tick", "disabled"), Input("auto-refresh", "checked"))
+    register_clock(dash_app)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.errors import NotFound
+from kpis.process.seen import no_such_stream
 from kpis.process.streams import value_streams
 from storage import ClickHouse, load_sql
 
@@ -144,20 +144,13 @@ class ProcessSummary:
         return out
 
 
-def process_streams(ch: ClickHouse, tenant: str) -> list[str]:
-    """The tenant's streams that have events, by name."""
-    return [row[0] for row in ch.query(load_sql(_ROOM, "process_streams"), {"tenant": tenant}).rows]
-
-
 def process_summary(ch: ClickHouse, tenant: str, stream: str) -> ProcessSummary:
     """Summarises the stream. Raises NotFound, naming the streams there are, when it has no events."""
     known = value_streams().get(stream)
     params = {"tenant": tenant, "stream": stream, "details": list(known.details) if known else []}
     totals = ch.query(load_sql(_ROOM, "process_totals"), params).dicts()[0]
     if not totals["cases"]:
-        names = process_streams(ch, tenant)
-        have = f"the streams are {', '.join(names)}" if names else "there are no process events yet"
-        raise NotFound(f"there are no events of the stream {stream!r}; {have}")
+        raise no_such_stream(ch, tenant, stream)
     edges = ch.query(load_sql(_ROOM, "process_edges"), params).dicts()
     variants = ch.query(load_sql(_ROOM, "process_variants"), params).rows
     return ProcessSummary(

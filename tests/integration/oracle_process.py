@@ -95,7 +95,7 @@ def _split(events: Sequence[Event]) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Stream:
-    """What docs/process.md says `value_streams.toml` holds."""
+    """What docs/process.md says `models/*.yaml` holds."""
 
     terminal: Sequence[str]
     running: Sequence[str]

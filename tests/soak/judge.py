@@ -9,6 +9,8 @@ from tests.soak.samples import Sample, Store, slope
 
 OWNER_MIB_PER_HOUR, RECEIVER_MIB_PER_HOUR = 24.0, 4.0
 """Growth that is still called flat, in an equivalent hour. The owner holds the engine, whose caches breathe."""
+WARM_UP_S = 60.0
+"""What a process takes in this time after its start is no growth."""
 FDS_PER_HOUR, THREADS_PER_HOUR = 8.0, 4.0
 
 
@@ -40,9 +42,10 @@ class Trend:
 
 
 def trend(name: str, samples: Sequence[Sample], *, from_s: float, speed: float) -> Trend | None:
-    """After `from_s`; None for a process that did not live from then to the end of the samples."""
+    """After `from_s` and its own beginning; None for a process that did not live from `from_s` to the last sample."""
     if not samples or samples[0].at > from_s:
         return None
+    from_s = max(from_s, samples[0].at + WARM_UP_S)
     later = [one for one in samples if one.at >= from_s]
     if len(later) < 5:
         return None

@@ -112,7 +112,8 @@ def test_a_wrong_key_is_refused_without_repeating_it(api: Api, key: str) -> None
 # --- roles ---
 
 READS = ["ledger", f"traces/{TRACE}", "queues", "integrations", "kpis", "kpis/fill_rate/series", "processes",
-         "processes/x/summary", "processes/waiting", "alerts", "control/targets", "control/commands"]  # fmt: skip
+         "processes/x/summary", "processes/waiting", "processes/x/map", "processes/x/cases/y", "processes/bottlenecks",
+         "processes/risk", "alerts", "control/targets", "control/commands"]  # fmt: skip
 
 
 def test_a_key_for_pushing_reads_nothing(api: Api) -> None:

@@ -88,10 +88,12 @@ def test_other_routes_keep_working_whenever_they_were_added(client: httpx.Client
     assert client.get(path).status_code == 200
 
 
-def test_the_page_is_served_at_the_root_and_forbids_foreign_hosts(client: httpx.Client) -> None:
-    answer = client.get("/")
+@pytest.mark.parametrize(("path", "title"), [("/", "opsintel · Overview"), ("/process", "opsintel · Process")])
+def test_the_pages_are_served_and_forbid_foreign_hosts(client: httpx.Client, path: str, title: str) -> None:
+    answer = client.get(path)
     assert answer.status_code == 200
-    assert client.head("/").status_code == 200
+    assert client.head(path).status_code == 200
+    assert f"<title>{title}</title>" in answer.text
     assert "connect-src 'self'" in answer.headers["content-security-policy"]
     assert '<html lang="en">' in answer.text
     assert not re.findall(r'(?:src|href)="(?:https?:)?//[^"]*', answer.text)
@@ -212,7 +214,7 @@ def test_callbacks_are_coroutines(standin: StandIn) -> None:
 
     known = get_app().callback_map
     served = [known[name] for name in names if "callback" in known.get(name, {})]
-    assert len(served) == 2
+    assert len(served) == 4
     assert all(inspect.iscoroutinefunction(one["callback"]) for one in served)
 
 

@@ -1,0 +1,416 @@
+"""The resolution job: finds the case of spans and events, and makes steps of spans.
+
+In this order: the item's own business key, baggage, a span link, the parent chain, the trace (docs/process-cases.md has
+the definitions). The rule that found a case is kept with each step. A run looks at the traces that something was added
+to since the last one, in the order of insertion, and at those that link to them, each as a whole; it writes what is
+other than before and takes back what is no longer so. How often, in which order and how late spans come makes no
+difference to the result. Everything is made anew when the rules changed or nobody looked for longer than arrivals are
+noted.
+
+Not promised: two jobs at once on one database; they share the tables of what is being looked at. What is beyond the
+limits below is not looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core import Clock, get_logger
+from kpis.process.span_steps import SpanRules
+from storage import ClickHouse, load_sql
+
+log = get_logger(__name__)
+
+_ROOM = "kpis.process"
+OVERLAP = timedelta(minutes=10)
+"""How long after its beginning an insert may become visible and still be noticed."""
+NOTED = timedelta(days=2)
+"""After a longer absence everything is made anew: arrivals are noted for a day more than this."""
+BUCKET_S = 300
+"""Seconds of data time that one note of arrivals stands for."""
+NEAR_BUCKETS = 12
+"""Arrivals that are further apart than an hour are looked at in statements of their own."""
+NEAR_S = 3600
+"""Also: how far from a trace's spans its events are looked for."""
+ITEMS_AT_ONCE = 100_000
+SPANS_AT_ONCE = 500_000
+SPANS_OF_A_TRACE = 10_000
+LINKS_OF_A_SPAN = 32
+STREAMS_OF_A_TRACE = 8
+DEPENDENTS_AT_ONCE = 20_000
+HOPS = 8
+"""How many links lie between a span and the case that it gets, at most."""
+JUMPS = 20
+"""Each doubles the height that a span's parents are climbed: enough for a million, and a circle ends here."""
+CONTEXT = 100
+"""The hops of traces that are only looked into are counted from here."""
+LIMITS = {
+    "max_bytes_before_external_group_by": 512 << 20,
+    "max_bytes_before_external_sort": 512 << 20,
+    "join_use_nulls": 0,
+}
+CLIMBS = ("resolving_climb_a_in", "resolving_climb_b_in")
+AT_HAND = ("traces", "spans", "events", "climb_a", "climb_b", "linked", "found", "rows", "before")
+VERSION_FORMAT = 1
+"""Raised when the statements give another result for the same items."""
+
+
+@dataclass(frozen=True)
+class ResolutionReport:
+    """What a run did: tenants looked at, those made anew, traces looked at, steps written and taken back."""
+
+    tenants: int = 0
+    rebuilt: int = 0
+    traces: int = 0
+    written: int = 0
+    withdrawn: int = 0
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A stretch of data time, [low, high) in seconds since the epoch."""
+
+    low: int
+    high: int
+
+    @property
+    def params(self) -> dict[str, int]:
+        return {
+            name: max(-(2**63), min(2**63 - 1, at * 10**9)) for name, at in (("low", self.low), ("high", self.high))
+        }
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """What is looked at at once: what these segments (None: all) brought of a stretch, or a slice of it."""
+
+    tenant: str
+    stretch: _Stretch
+    segments: tuple[int, ...] | None
+    slices: int = 1
+    slice: int = 0
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {
+            **self.stretch.params,
+            "tenant": self.tenant,
+            "everything": int(self.segments is None),
+            "segments": list(self.segments or ()),
+            "slices": self.slices,
+            "slice": self.slice,
+        }
+
+    def parts(self, number: int) -> list[_Portion]:
+        """The same in so many disjoint portions."""
+        return [replace(self, slices=self.slices * number, slice=self.slice + self.slices * i) for i in range(number)]
+
+
+class ResolutionJobs:
+    """Keeps `resolved_steps` equal to what spans and events say. One run at a time; a second caller waits.
+
+    Runs before `CaseJobs`, which makes cases of what it wrote.
+    """
+
+    def __init__(
+        self,
+        ch: ClickHouse,
+        clock: Clock,
+        rules: Callable[[], SpanRules] = SpanRules,
+        *,
+        overlap: timedelta = OVERLAP,
+        items_at_once: int = ITEMS_AT_ONCE,
+        spans_at_once: int = SPANS_AT_ONCE,
+    ) -> None:
+        self._ch, self._clock, self._rules, self._overlap = ch, clock, rules, overlap
+        self._items_at_once, self._spans_at_once = items_at_once, spans_at_once
+        self._running, self._stopping = threading.Lock(), threading.Event()
+        self._taken: dict[str, dict[tuple[str, int], tuple[datetime, int]]] = {}
+        self._version = 0
+
+    def run_once(self, tenant: str | None = None) -> ResolutionReport:
+        """Takes in what arrived since the last run, of one tenant or of all.
+
+        Raises StorageError and its kin; what a failed run had not finished the next one does.
+        """
+        with self._running:
+            now, total = self._engine_time(), ResolutionReport()
+            for name, model, through in self._ch.query(load_sql(_ROOM, "resolve_tenants")).rows:
+                if self._stopping.is_set():
+                    break
+                if tenant in (None, name):
+                    total = _plus(total, self._refresh(name, int(model), through, now))
+            self._drop_old_notes(now)
+            return total
+
+    def rebuild(self, tenant: str) -> ResolutionReport:
+        """Looks at all traces of a tenant."""
+        with self._running:
+            return self._rebuild(tenant, self._engine_time())
+
+    def stop(self) -> None:
+        """Ends a run under way after its current portion; what is not done then is done by the next run."""
+        self._stopping.set()
+
+    # --- one tenant ---
+
+    def _refresh(self, tenant: str, model: int, through: datetime, now: datetime) -> ResolutionReport:
+        if model != self._model() or through < now - NOTED:
+            return self._rebuild(tenant, now)
+        since = through - self._overlap
+        taken, arrived = self._taken.get(tenant, {}), self._arrived(tenant, since)
+        new = [one for one, seen in arrived.items() if taken.get(one) != seen]
+        report = ResolutionReport(tenants=1)
+        if new:
+            segments = tuple(sorted({segment for _, segment in new}))
+            params = {"tenant": tenant, "since": since, "segments": list(segments)}
+            buckets = self._ch.query(load_sql(_ROOM, "resolve_buckets"), params).rows
+            report = _plus(report, self._portions(tenant, buckets, segments))
+        if self._stopping.is_set():
+            return report
+        if new:
+            self._set_mark(tenant, max(through, *(arrived[one][0] for one in new)))
+        self._taken[tenant] = arrived
+        return report
+
+    def _rebuild(self, tenant: str, now: datetime) -> ResolutionReport:
+        arrived = self._arrived(tenant, now - self._overlap)
+        params = {"tenant": tenant, "bucket_ns": BUCKET_S * 10**9}
+        buckets = self._ch.query(load_sql(_ROOM, "resolve_history"), params, LIMITS).rows
+        report = _plus(ResolutionReport(tenants=1, rebuilt=1), self._portions(tenant, buckets, None))
+        if not self._stopping.is_set():
+            self._set_mark(tenant, now)
+            self._taken[tenant] = arrived
+            log.info("cases of all spans found anew", tenant=tenant, traces=report.traces)
+        return report
+
+    def _arrived(self, tenant: str, since: datetime) -> dict[tuple[str, int], tuple[datetime, int]]:
+        """By segment: when its newest items were inserted, and how many there are."""
+        rows = self._ch.query(load_sql(_ROOM, "resolve_arrivals"), {"tenant": tenant, "since": since}).rows
+        return {(signal, int(segment)): (inserted, int(items)) for signal, segment, inserted, items in rows}
+
+    def _portions(
+        self, tenant: str, buckets: Sequence[tuple[int, int]], segments: tuple[int, ...] | None
+    ) -> ResolutionReport:
+        total = ResolutionReport()
+        for stretch, items in stretches(buckets, self._items_at_once):
+            waiting = _Portion(tenant, stretch, segments).parts(max(1, -(-items // self._items_at_once)))
+            while waiting and not self._stopping.is_set():
+                portion = waiting.pop()
+                report = self._resolve(portion)
+                if report is None:
+                    waiting += portion.parts(4)
+                else:
+                    total = _plus(total, report)
+        return total
+
+    # --- one portion ---
+
+    def _resolve(self, portion: _Portion) -> ResolutionReport | None:
+        """None: it has more spans than are looked at at once, and can be cut."""
+        try:
+            self._empty()
+            traces = self._gather(portion)
+            if traces is None:
+                return None
+            climbed, hop = self._climb()
+            steps, names = self._step_names()
+            self._run("resolve_found", {"hop": hop, "step_keys": steps, "step_names": names}, climbed)
+            self._run("resolve_rows")
+            self._run("resolve_before", {"tenant": portion.tenant})
+            written, withdrawn = self._ch.query(load_sql(_ROOM, "resolve_counts"), settings=LIMITS).rows[0]
+            if written or withdrawn:
+                named = {"tenant": portion.tenant, "version": self._next_version()}
+                for name in ("resolve_write", "resolve_withdraw", "resolve_note"):
+                    self._run(name, named)
+            return ResolutionReport(traces=traces, written=int(written), withdrawn=int(withdrawn))
+        finally:
+            self._empty()
+
+    def _gather(self, portion: _Portion) -> int | None:
+        """Takes the traces of a portion, and what they rest on, to hand: how many they are."""
+        self._run("resolve_touched", portion.params)
+        last = 0
+        for hop in range(1, HOPS + 1):
+            self._run("resolve_dependents", {"tenant": portion.tenant, "hop": hop, "most": DEPENDENTS_AT_ONCE})
+            if not self._count("traces", f"Hop = {hop}"):
+                break
+            last = hop
+        touched = self._count("traces", "Hop = 0")
+        spans = self._ranges(portion.tenant, 0, last)
+        if not self._load_spans(portion.tenant, spans, 0, last):
+            if touched > 1:
+                return None
+            log.warning("too many traces link to one, they are not looked at again", tenant=portion.tenant)
+            self._empty()
+            self._run("resolve_touched", portion.params)
+            spans = self._ranges(portion.tenant, 0, 0)
+            self._load_spans(portion.tenant, spans, 0, 0)
+        self._run("resolve_links", {"tenant": portion.tenant})
+        around = [_Stretch(one.low - NEAR_S, one.high + NEAR_S) for one in (*spans, portion.stretch)]
+        for stretch in joined(around, 0):
+            self._with_keys("resolve_events", "events", portion.params | stretch.params)
+        if self._count("events") >= self._spans_at_once and touched + self._count("events", "TraceId = ''") > 1:
+            return None
+        self._run("resolve_loose")
+        for hop in range(CONTEXT + 1, CONTEXT + HOPS + 1):
+            self._run("resolve_context", {"hop": hop, "most": DEPENDENTS_AT_ONCE})
+            if not self._count("traces", f"Hop = {hop}"):
+                break
+            self._load_spans(portion.tenant, self._ranges(portion.tenant, hop, hop), hop, hop)
+        return self._count("traces", "Target = 1")
+
+    def _load_spans(self, tenant: str, ranges: Sequence[_Stretch], from_hop: int, to_hop: int) -> bool:
+        """False when there are more than are looked at at once."""
+        for stretch in ranges:
+            params = {"tenant": tenant, "from_hop": from_hop, "to_hop": to_hop, **stretch.params}
+            self._with_keys("resolve_spans", "spans", params)
+        return self._count("spans") < self._spans_at_once
+
+    def _ranges(self, tenant: str, from_hop: int, to_hop: int) -> list[_Stretch]:
+        params = {"tenant": tenant, "from_hop": from_hop, "to_hop": to_hop}
+        rows = self._ch.query(load_sql(_ROOM, "resolve_ranges"), params, LIMITS).rows
+        return joined([_Stretch(int(low), int(high) + 1) for _, low, high in rows], NEAR_S)
+
+    def _climb(self) -> tuple[str, int]:
+        """Finds the nearest case above every span, link by link: the table that has it, and the hop that was last."""
+        told: Any = None
+        for hop in range(HOPS + 1):
+            for table in CLIMBS:
+                self._ch.command(f"TRUNCATE TABLE {table}")
+            self._run("resolve_climb_start", {"hop": hop})
+            climbed, other = CLIMBS
+            left = self._undone(climbed)
+            for _ in range(JUMPS):
+                if not left:
+                    break
+                self._run("resolve_climb", {}, climbed, other)
+                self._ch.command(f"TRUNCATE TABLE {climbed}")
+                climbed, other = other, climbed
+                left, before = self._undone(climbed), left
+                if left == before:
+                    break  # what is left goes round in circles
+            if hop == HOPS:
+                break
+            self._run("resolve_linked", {"hop": hop + 1}, climbed)
+            said = self._ch.query(
+                "SELECT sum(sipHash64(Trace, Span, Stream, Case)) FROM resolving_linked_in WHERE Hop = {hop:UInt8}",
+                {"hop": hop + 1},
+            ).scalar()
+            if said == (told or 0):
+                return climbed, hop
+            told = said
+        return climbed, HOPS
+
+    def _undone(self, table: str) -> int:
+        return int(self._ch.query(f"SELECT count() FROM {table} WHERE Done = 0").scalar())
+
+    def _run(self, name: str, params: dict[str, Any] | None = None, source: str = "", target: str = "") -> None:
+        text = load_sql(_ROOM, name).replace("/*from*/", source).replace("/*to*/", target)
+        bounds = {"links": LINKS_OF_A_SPAN, "streams_of_a_trace": STREAMS_OF_A_TRACE}
+        self._ch.command(text, bounds | (params or {}), LIMITS)
+
+    def _with_keys(self, name: str, table: str, params: dict[str, Any]) -> None:
+        """Takes items to hand, with the case that each names by the attributes configured as keys."""
+        choices: list[str] = []
+        bound = dict(params)
+        for stream, attributes in self._rules().keys.items():
+            for attribute in attributes:
+                n = len(choices)
+                bound |= {f"key_stream_{n}": stream, f"key_{n}": attribute}
+                value = f"Attrs[{{key_{n}:String}}]"
+                choices.append(
+                    f"Stream IN ('', {{key_stream_{n}:String}}) AND {value} != '' AND NOT startsWith({value}, '['), "
+                    f"({{key_stream_{n}:String}}, {value}), "
+                )
+        chosen = f"multiIf({''.join(choices)}('', ''))" if choices else "('', '')"
+        key = load_sql(_ROOM, "resolve_key").replace("/*object*/", chosen)
+        bound |= {
+            "most": max(1, self._spans_at_once - self._count(table)),
+            "spans_of_a_trace": SPANS_OF_A_TRACE,
+        }
+        self._ch.command(load_sql(_ROOM, name).replace("/*key*/", key), bound, LIMITS)
+
+    def _step_names(self) -> tuple[list[str], list[str]]:
+        """What span names are mapped to; never empty, because the engine does not look things up in nothing."""
+        pairs = [(f"{s}\n{name}", step) for s, names in self._rules().steps.items() for name, step in names.items()]
+        pairs = pairs or [("\n", "")]
+        return [key for key, _ in pairs], [step for _, step in pairs]
+
+    def _empty(self) -> None:
+        for name in AT_HAND:
+            self._ch.command(f"TRUNCATE TABLE resolving_{name}_in")
+
+    def _count(self, name: str, condition: str = "true") -> int:
+        return int(self._ch.query(f"SELECT count() FROM resolving_{name}_in WHERE {condition}").scalar())
+
+    # --- how far it has come ---
+
+    def _model(self) -> int:
+        """Names what the result depends on beside spans and events."""
+        told = repr((VERSION_FORMAT, self._rules().told()))
+        return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")
+
+    def _next_version(self) -> int:
+        """Later statements win, also over those of an earlier process."""
+        self._version = max(self._version + 1, self._clock.time_ns())
+        return self._version
+
+    def _engine_time(self) -> datetime:
+        """The engine notes arrivals by its own clock."""
+        found: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
+        return found
+
+    def _set_mark(self, tenant: str, through: datetime) -> None:
+        columns = ("TenantId", "Model", "Through", "Version")
+        row = (tenant, self._model(), through.astimezone(UTC), self._next_version())
+        self._ch.insert_rows("resolution_marks", columns, [row])
+
+    def _drop_old_notes(self, now: datetime) -> None:
+        oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))
+        for (day,) in self._ch.query(load_sql(_ROOM, "resolve_arrival_days"), {"before": oldest}).rows:
+            self._ch.command("ALTER TABLE trace_arrivals DROP PARTITION {day:UInt32}", {"day": int(day)})
+
+
+def stretches(buckets: Sequence[tuple[int, int]], items_at_once: int) -> list[tuple[_Stretch, int]]:
+    """Joins neighbouring buckets (number, items; in order) into stretches of time of up to so many items."""
+    found: list[tuple[int, int, int]] = []
+    for bucket, items in buckets:
+        number, more = int(bucket), int(items)
+        if found:
+            first, last, sum_so_far = found[-1]
+            if number - last <= NEAR_BUCKETS and sum_so_far + more <= items_at_once:
+                found[-1] = (first, number, sum_so_far + more)
+                continue
+        found.append((number, number, more))
+    # The engine rounds towards zero, so the buckets before 1970 lie one lower, and bucket 0 is two wide.
+    return [
+        (_Stretch((first - (first <= 0)) * BUCKET_S, (last + (last >= 0)) * BUCKET_S + (last < 0)), items)
+        for first, last, items in found
+    ]
+
+
+def joined(ranges: Sequence[_Stretch], near: int) -> list[_Stretch]:
+    """Disjoint stretches that cover all of these; what is no further apart than `near` seconds becomes one."""
+    found: list[_Stretch] = []
+    for one in sorted(ranges, key=lambda r: r.low):
+        if found and one.low <= found[-1].high + near:
+            found[-1] = _Stretch(found[-1].low, max(found[-1].high, one.high))
+        else:
+            found.append(one)
+    return found
+
+
+def _plus(one: ResolutionReport, other: ResolutionReport) -> ResolutionReport:
+    return ResolutionReport(
+        one.tenants + other.tenants,
+        one.rebuilt + other.rebuilt,
+        one.traces + other.traces,
+        one.written + other.written,
+        one.withdrawn + other.withdrawn,
+    )

@@ -1,0 +1,20 @@
+-- Seconds from the end of the producer's span to the start of the consumer's, by destination and step. Negative ones are
+-- counted apart.
+SELECT
+    toString(Destination) AS destination,
+    toString(Step) AS step,
+    countIf(Wait >= 0) AS n,
+    countIf(Wait < 0) AS skewed,
+    quantilesExactInclusiveIf(0.5, 0.9, 0.95)(Wait / 1e9, Wait >= 0) AS spread,
+    avgIf(Wait / 1e9, Wait >= 0) AS mean_s,
+    sumIf(Wait / 1e9, Wait >= 0) AS sum_s
+FROM
+(
+    SELECT Destination, Step, arrayJoin(QueueWaits) AS Wait
+    FROM resolved_steps FINAL
+    WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND notEmpty(QueueWaits)
+        AND CaseId IN (
+            SELECT CaseId FROM cases FINAL WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND /*filter*/)
+)
+GROUP BY destination, step
+ORDER BY sum_s DESC, destination, step
