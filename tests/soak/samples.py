@@ -100,6 +100,8 @@ class Sampler:
             return
         for one in tree:
             try:
+                if one.status() == psutil.STATUS_ZOMBIE:  # killed; it has nothing left to measure
+                    continue
                 name = self._names.get(one.pid) or self._name(one)
                 sample = Sample(at, one.memory_info().rss / (1 << 20), open_files(one.pid), one.num_threads())
             except (psutil.Error, OSError):
