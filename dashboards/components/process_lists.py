@@ -100,7 +100,8 @@ def _bottleneck(rank: int, one: Bottleneck, state: ProcessState, view: View) -> 
 
 
 def _correlate(other: Correlate, view: View) -> Component:
-    since = f" since {view.time(other.since)}" if other.since else ""
+    told = " since " in other.text  # sentences of the read model name it themselves
+    since = f" since {view.time(other.since)}" if other.since and not told else ""
     return html.Li([html.Span(other.kind, className="tag"), f" {other.text or _measured(other)}{since}"])
 
 

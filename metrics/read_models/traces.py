@@ -97,7 +97,10 @@ def trace(ch: ClickHouse, tenant: str, trace_id: str, *, max_spans: int = MAX_SP
     wanted = trace_id.strip().lower()
     if not TRACE_ID.fullmatch(wanted):
         raise InvalidInput(f"a trace id is 32 hexadecimal digits, got {trace_id[:64]!r}")
-    known, first, last = ch.query(load_sql("metrics", "trace_range"), {"tenant": tenant, "trace_id": wanted}).rows[0]
+    asked = {"tenant": tenant, "trace_id": wanted}
+    known, first, last = ch.query(load_sql("metrics", "trace_range"), asked).rows[0]
+    if not known:  # or not yet: an insert writes the spans first, and what finds them a moment later
+        known, first, last = ch.query(load_sql("metrics", "trace_range_itself"), asked).rows[0]
     if not known:
         return None
     bounds = {"start": sql_time(as_utc(first) - SECOND), "end": sql_time(as_utc(last) + SECOND + SECOND)}

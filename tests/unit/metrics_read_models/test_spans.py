@@ -113,6 +113,20 @@ def test_a_huge_trace_says_that_it_is_cut(clickhouse: ClickHouse, tenant: str, c
     assert (len(found.spans), found.truncated) == (3, True)
 
 
+def test_a_trace_is_found_before_the_look_up_table_has_it(
+    clickhouse: ClickHouse, tenant: str, clock: ManualClock
+) -> None:
+    """An insert writes the spans first; here the other rows are taken away again."""
+    span = Span(clock.now(), 1)
+    load_spans(clickhouse, tenant, [span])
+    named = clickhouse.query("SELECT TraceId FROM otel_traces WHERE TenantId = {t:String}", {"t": tenant}).scalar()
+    sql = "ALTER TABLE otel_traces_trace_id_ts DELETE WHERE TenantId = {t:String}"
+    clickhouse.command(sql, {"t": tenant}, {"mutations_sync": 2})
+    found = trace(clickhouse, tenant, named)
+    assert found is not None
+    assert len(found.spans) == 1
+
+
 def test_an_unknown_trace_is_none(clickhouse: ClickHouse, tenant: str) -> None:
     assert trace(clickhouse, tenant, "f" * 32) is None
 
