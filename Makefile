@@ -19,7 +19,7 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 	OPSINTEL_DATA_DIR=$${OPSINTEL_DATA_DIR:-data/demo} $(BIN)/opsintel demo --fresh
 
 .PHONY: test
-test: setup chromium test-servers lint ## everything a change must pass; under 15 minutes on two cores
+test: setup chromium test-servers lint ## everything a change must pass; some twenty minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: lint
