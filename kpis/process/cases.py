@@ -52,6 +52,15 @@ TOUCHED = f"""{IN_RANGE}
             WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
                 AND Stream = {{stream:String}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
 """Ranges, so that many cases together read the table once and not once for each statement."""
+APART = 16
+"""So many of the touched cases, those that go back furthest, are made apart: one old case is not to make a run read all
+months since it began for all cases, and few cases are found by the primary key."""
+APART_FROM = f"NOT has({{apart:Array(String)}}, CaseId) AND {TOUCHED}"
+THESE = "CaseId IN {apart:Array(String)}"
+ROUNDED = timedelta(seconds=1)
+"""More than a nanosecond loses where it becomes a microsecond."""
+ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
+"""The engine's first moment."""
 VERSION_FORMAT = 1
 """Raised when `build_cases.sql` gives another result for the same events."""
 
@@ -159,9 +168,25 @@ class CaseJobs:
         for high, count in ends:
             if self._stopping.is_set():
                 break
-            self._build(tenant, stream, model, TOUCHED, params | {"low": low, "high": high})
+            self._build_touched(tenant, stream, model, params | {"low": low, "high": high})
             cases, low = cases + int(count), high
         return cases
+
+    def _build_touched(self, tenant: str, stream: str, model: int, params: Mapping[str, Any]) -> None:
+        """Makes the touched cases of a range from what happened since they began."""
+        text = load_sql(_ROOM, "touched_since").replace(SELECTION, TOUCHED)
+        oldest = self._ch.query(text, {**params, "most": APART + 1}, LIMITS).rows
+        if not oldest:
+            return
+        parts = [(TOUCHED, (), oldest[0][1])]
+        if len(oldest) > APART and _month(oldest[-1][1]) > _month(oldest[0][1]):
+            old = tuple(case for case, _ in oldest[:-1])
+            parts = [(APART_FROM, old, oldest[-1][1]), (THESE, old, oldest[0][1])]
+        version = self._next_version()
+        for selection, apart, since in parts:
+            given = {**params, "apart": list(apart)}
+            self._build(tenant, stream, model, selection, given, max(ALWAYS, since - ROUNDED))
+        self._delete_vanished(tenant, stream, TOUCHED, params, version)
 
     def _delete_vanished(
         self, tenant: str, stream: str, selection: str, params: Mapping[str, Any], oldest: int
@@ -198,7 +223,16 @@ class CaseJobs:
         log.info("cases made anew", tenant=tenant, stream=stream, cases=cases)
         return CasesReport(streams=1, rebuilt=1, cases=cases)
 
-    def _build(self, tenant: str, stream: str, model: int, selection: str, params: Mapping[str, Any]) -> None:
+    def _build(
+        self,
+        tenant: str,
+        stream: str,
+        model: int,
+        selection: str,
+        params: Mapping[str, Any],
+        earliest: datetime = ALWAYS,
+    ) -> None:
+        """Makes the selected cases, none of which has an event before `earliest`."""
         known = self._streams().get(stream)
         base, object_type = self._by_object.get((tenant, stream), ("", ""))
         version = self._next_version()
@@ -212,6 +246,7 @@ class CaseJobs:
                 "object_type": object_type,
                 "model": model,
                 "version": version,
+                "earliest": earliest,
                 "details": list(known.details) if known else [],
                 "terminal": list(known.terminal) if known else [],
                 "value": list(known.value) if known else [],
@@ -219,8 +254,6 @@ class CaseJobs:
             },
             LIMITS,
         )
-        if selection is TOUCHED:
-            self._delete_vanished(tenant, stream, selection, params, version)
 
     def _model(self, stream: str) -> int:
         """Names what the rows of a stream depend on beside its events."""
@@ -267,6 +300,10 @@ class CaseJobs:
         oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))
         for (day,) in self._ch.query(load_sql(_ROOM, "change_days"), {"before": oldest}).rows:
             self._ch.command("ALTER TABLE case_changes DROP PARTITION {day:UInt32}", {"day": int(day)})
+
+
+def _month(at: datetime) -> tuple[int, int]:
+    return at.year, at.month
 
 
 def _plus(one: CasesReport, other: CasesReport) -> CasesReport:

@@ -92,6 +92,58 @@ class CreateView:
 
 
 @dataclass(frozen=True)
+class AddColumn:
+    """Another column of a table, after the others. `kind` may have a default and a codec."""
+
+    target: str
+    column: str
+    kind: str
+
+    def sql(self, topology: Topology) -> str:
+        return f"ALTER TABLE {self.target}{topology.on_cluster} ADD COLUMN IF NOT EXISTS `{self.column}` {self.kind}"
+
+
+@dataclass(frozen=True)
+class CopyRows:
+    """All rows of a table into one with the same columns; on a cluster, replication brings them to the other nodes."""
+
+    target: str
+    source: str
+    columns: tuple[str, ...]
+
+    def sql(self, topology: Topology) -> str:
+        names = ", ".join(f"`{name}`" for name in self.columns)
+        return (
+            f"INSERT INTO {self.target} ({names}) SELECT {names} FROM {self.source}\n"
+            "SETTINGS max_partitions_per_insert_block = 0, max_insert_threads = 1"
+        )
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A table or view that is no longer needed, whatever its size."""
+
+    target: str
+
+    def sql(self, topology: Topology) -> str:
+        return (
+            f"DROP TABLE IF EXISTS {self.target}{topology.on_cluster} SYNC\n"
+            "SETTINGS max_table_size_to_drop = 0, max_partition_size_to_drop = 0"
+        )
+
+
+@dataclass(frozen=True)
+class Rename:
+    """A table under another name, which must be free."""
+
+    target: str
+    name: str
+
+    def sql(self, topology: Topology) -> str:
+        return f"RENAME TABLE {self.target} TO {self.name}{topology.on_cluster}"
+
+
+@dataclass(frozen=True)
 class Migration:
     """A numbered step. `blocking` says that it rewrites data and wants a quiet moment."""
 

@@ -8,7 +8,8 @@ memory. Before anything is timed both sides' answers are compared, in full: a ti
 rounds alternate, and which side begins alternates, too; the median of the rounds counts. Logs above
 `--pm4py-most` events are ours alone.
 
-Then 10,000 new events come in, on new cases and on old ones picked at random, and the case jobs' run is timed.
+Then 10,000 new events come in, on new cases, and one each on cases of the last 30 days and of all times, picked at
+random, and the case jobs' run is timed.
 Exits 1 when answers differ or a goal is missed. A number to compare on one machine, in one run.
 """
 
@@ -88,7 +89,7 @@ def measure(log: str, options: argparse.Namespace) -> Measured:
             if theirs:
                 theirs.close()
                 theirs = None
-            for kind in ("new", "old"):
+            for kind in ("new", "recent", "old"):
                 for number in range(options.increments):
                     done = tell(found, "ours: increment", ours, "increment", kind=kind, round=number, count=NEW_EVENTS)
                     if done["rebuilt"] or not done["cases"]:

@@ -33,18 +33,23 @@ ORDER BY Timestamp, Seq
 """
 COLUMNS = """TenantId, Stream, CaseId, Timestamp, Seq, EventId, Step, EventName, StartTime, Resource, System, ActorType,
 Quantity, Amount, Currency, CaseRule, TraceId, SpanId, Attributes, ReceivedAt, SegmentId"""
-OLD_CASES = f"""
+MORE_EVENTS = f"""
 INSERT INTO process_events ({COLUMNS})
 SELECT
-    TenantId, Stream, CaseId, Last + toIntervalSecond({{round:UInt64}}), 1000000 + {{round:UInt64}} AS Seq,
+    TenantId, Stream, CaseId, Last + toIntervalSecond({{round:UInt64}}),
+    1000000 + {{days:UInt32}} + {{round:UInt64}} AS Seq,
     concat(CaseId, '-', toString(Seq)), 'Note added', 'Note added', NULL, '', 'erp', 'human', NULL, NULL, '',
     'business_key', '', '', map('retail.stream', toString(Stream), 'retail.case.id', CaseId), now64(9),
-    900000 + {{round:UInt64}}
+    900000 + {{days:UInt32}} + {{round:UInt64}}
 FROM cases FINAL
-WHERE TenantId = {{tenant:String}} AND Stream = {{stream:String}}
+WHERE TenantId = {{tenant:String}} AND Stream = {{stream:String}} AND Last > (
+    SELECT max(Last) - toIntervalDay({{days:UInt32}}) FROM cases
+    WHERE TenantId = {{tenant:String}} AND Stream = {{stream:String}})
 ORDER BY cityHash64(CaseId, {{round:UInt64}})
 LIMIT {{count:UInt64}}
 """
+KINDS = {"recent": 30, "old": 36_500}
+"""Cases in which something happened in the last days of the log."""
 NEW_CASES = f"""
 INSERT INTO process_events ({COLUMNS})
 SELECT
@@ -110,8 +115,12 @@ class Worker:
         return {"cases": report.cases, "seconds": time.perf_counter() - began}
 
     def increment(self, kind: str, round: int, count: int) -> dict[str, float]:
-        """The case jobs' run after `count` new events, on new cases or one each on old cases picked at random."""
-        self._engine.command(NEW_CASES if kind == "new" else OLD_CASES, {**self._named, "round": round, "count": count})
+        """The case jobs' run after `count` new events, on new cases or one each on such cases picked at random."""
+        params = {**self._named, "round": round, "count": count}
+        if kind == "new":
+            self._engine.command(NEW_CASES, params)
+        else:
+            self._engine.command(MORE_EVENTS, {**params, "days": KINDS[kind]})
         began = time.perf_counter()
         report = self._cases.run_once(TENANT, STREAM)
         return {"cases": report.cases, "rebuilt": report.rebuilt, "seconds": time.perf_counter() - began}

@@ -93,12 +93,25 @@ def test_another_model_makes_all_cases_anew(
     assert cases(clickhouse, tenant)["1"]["Outcome"] == "b"
 
 
+def test_a_late_event_meets_all_earlier_ones_however_far_back_they_are(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    """Forty cases a month apart, then one event more for each: some are made apart, none loses what it had."""
+    insert([event(f"{n:02}", "a", n * 30 * DAY, start=n * 30 * DAY + 5) for n in range(40)])
+    jobs.run_once(tenant)
+    insert([event(f"{n:02}", "b", 2000 * DAY) for n in range(40)] + [event("39", "0", -3000 * DAY)])
+    assert jobs.run_once(tenant).cases == 40
+    found = cases(clickhouse, tenant)
+    assert [found[f"{n:02}"]["Steps"] for n in range(40)] == [["a", "b"]] * 39 + [["0", "a", "b"]]
+
+
+DAY = 86_400
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["1", "2"]),
+        st.sampled_from(["1", "2", "3"]),
         st.sampled_from("abc"),
         st.integers(0, 30),
-        st.none() | st.integers(0, 5),
+        st.none() | st.integers(-3, 5),
         st.integers(1, 3),
     ),
     min_size=1,
@@ -106,15 +119,24 @@ EVENTS = st.lists(
 )
 
 
-@given(EVENTS, st.randoms(use_true_random=False))
+@given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([1, 20 * DAY]))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_case_made_piece_by_piece_equals_the_oracle(
-    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs, log: Any, chance: random.Random
+    clickhouse: ClickHouse,
+    tenant: str,
+    insert: Insert,
+    event: Any,
+    jobs: CaseJobs,
+    monkeypatch: pytest.MonkeyPatch,
+    log: Any,
+    chance: random.Random,
+    unit: int,
 ) -> None:
-    """Shuffled, cut in pieces, one piece sent twice, a run after each."""
+    """Shuffled, cut in pieces, one piece sent twice, a run after each; within a minute, or over many months."""
+    monkeypatch.setattr("kpis.process.cases.APART", 1)
     stream = f"s-{next(EXAMPLES)}"
     events = [
-        event(case, step, at, start=None if took is None else at - took, seq=seq, event_id=f"e{place}")
+        event(case, step, at * unit, start=None if took is None else (at - took) * unit, seq=seq, event_id=f"e{place}")
         for place, (case, step, at, took, seq) in enumerate(log)
     ]
     shuffled = chance.sample(events, len(events))
@@ -150,6 +172,6 @@ def oracle(events: list[Any]) -> dict[str, tuple[Any, ...]]:
             waits.append(gap if known else 0.0)
             unknowns.append(0.0 if known else gap)
             works.append(max(0.0, one.at - max(began, reached)) if known else 0.0)
-            covered = max(reached, one.at)
+            covered = max(reached, began, one.at)
         found[case] = ([one.step for one in own], waits, works, unknowns)
     return found
