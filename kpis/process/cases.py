@@ -29,6 +29,9 @@ _ROOM = "kpis.process"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OVERLAP = timedelta(minutes=10)
 """How long after its beginning an insert may become visible and still be noticed."""
+SETTLED = timedelta(seconds=3)
+"""A note younger than this may be seen before its events: the tables of one insert become visible one after the other.
+Its segment is taken in, and once more by the next run."""
 NOTED = timedelta(days=2)
 """After a longer absence a stream is made anew: its changes are kept for a day more than this."""
 EVENTS_AT_ONCE = 400_000
@@ -80,6 +83,9 @@ class _Mark:
     through: datetime
 
 
+_Change = tuple[datetime, int]
+
+
 class CaseJobs:
     """Keeps `cases` up to date for every tenant. One run at a time; a second caller waits."""
 
@@ -90,10 +96,12 @@ class CaseJobs:
         streams: Callable[[], Mapping[str, ValueStream]] = value_streams,
         *,
         overlap: timedelta = OVERLAP,
+        settled: timedelta = SETTLED,
     ) -> None:
-        self._ch, self._clock, self._streams, self._overlap = ch, clock, streams, overlap
+        self._ch, self._clock, self._streams = ch, clock, streams
+        self._overlap, self._settled_after = overlap, settled
         self._running, self._stopping = threading.Lock(), threading.Event()
-        self._taken: dict[tuple[str, str], dict[int, tuple[datetime, int]]] = {}
+        self._taken: dict[tuple[str, str], dict[int, _Change]] = {}
         self._known: set[tuple[str, str]] = set()
         self._looked: datetime | None = None
         self._by_object: dict[tuple[str, str], tuple[str, str]] = {}
@@ -152,10 +160,10 @@ class CaseJobs:
             self._set_mark(tenant, stream, model, max(mark.through, *(changes[segment][0] for segment in new)))
         elif mark.through < now - NOTED / 2:  # nobody is to make a quiet stream anew because it was quiet
             self._set_mark(tenant, stream, model, now)
-        self._taken[tenant, stream] = changes
+        self._taken[tenant, stream] = self._settled(changes, now)
         return CasesReport(streams=1, cases=written)
 
-    def _changes(self, tenant: str, stream: str, since: datetime) -> dict[int, tuple[datetime, int]]:
+    def _changes(self, tenant: str, stream: str, since: datetime) -> dict[int, _Change]:
         """By segment: when its newest change was inserted, and how many there are."""
         params = {"tenant": tenant, "stream": stream, "since": since}
         rows = self._ch.query(load_sql(_ROOM, "case_changes"), params).rows
@@ -171,6 +179,9 @@ class CaseJobs:
             self._build_touched(tenant, stream, model, params | {"low": low, "high": high})
             cases, low = cases + int(count), high
         return cases
+
+    def _settled(self, changes: Mapping[int, _Change], now: datetime) -> dict[int, _Change]:
+        return {segment: one for segment, one in changes.items() if one[0] <= now - self._settled_after}
 
     def _build_touched(self, tenant: str, stream: str, model: int, params: Mapping[str, Any]) -> None:
         """Makes the touched cases of a range from what happened since they began."""
@@ -219,7 +230,7 @@ class CaseJobs:
             cases, low = cases + int(count), high
         self._delete_vanished(tenant, stream, "true", {}, oldest)
         self._set_mark(tenant, stream, model, now)
-        self._taken[tenant, stream] = changes
+        self._taken[tenant, stream] = self._settled(changes, now)
         log.info("cases made anew", tenant=tenant, stream=stream, cases=cases)
         return CasesReport(streams=1, rebuilt=1, cases=cases)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from collector.importers import ColumnMapping, import_file
 from core import SystemClock, load_settings
-from kpis.process.cases import CaseJobs
+from kpis.process.cases import SETTLED, CaseJobs
 from kpis.process.filters import ask
 from kpis.process.process_map import process_map
 from kpis.process.summary_of_cases import rework_by_step, totals_of_cases
@@ -117,6 +117,7 @@ class Worker:
     def increment(self, kind: str, round: int, count: int) -> dict[str, float]:
         """The case jobs' run after `count` new events, on new cases or one each on such cases picked at random."""
         params = {**self._named, "round": round, "count": count}
+        time.sleep(SETTLED.total_seconds())  # what came before is not to be taken in once more
         if kind == "new":
             self._engine.command(NEW_CASES, params)
         else:

@@ -1,11 +1,12 @@
 -- Directly-follows pairs. `gap`: end of the first to start of the second, not below 0; `waiting`: the part of it in which
 -- nothing of the case was at work, before a known start. Seconds; percentiles interpolated. Steps become numbers, their
 -- places in `Names`, and a pair one number, because grouping by two texts costs more than all the rest; a case is counted
--- where the pair occurs in it for the first time. A step that came after `Names` was read is left out until next time.
+-- where the pair occurs in it for the first time. `Names` may hold steps of older versions of a case, which harms nothing; a
+-- step that came after it was read is left out until next time.
 WITH
     (
         SELECT groupUniqArrayArray(Steps)
-        FROM cases FINAL
+        FROM cases
         WHERE TenantId = {tenant:String} AND Stream = {stream:String}
     ) AS Names
 SELECT

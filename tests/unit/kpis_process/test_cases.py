@@ -7,6 +7,7 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from core import SystemClock
 from kpis.process.cases import CaseJobs
 from kpis.process.streams import parse_streams
-from storage import ClickHouse
+from storage import ClickHouse, migrate_clickhouse
 
 Insert = Callable[..., None]
 EXAMPLES = itertools.count(1)
@@ -25,7 +26,7 @@ STREAMS = parse_streams('[s]\nowner = "erp"\nterminal = ["done"]\nvalue = ["a"]\
 
 @pytest.fixture
 def jobs(clickhouse: ClickHouse) -> CaseJobs:
-    return CaseJobs(clickhouse, SystemClock(), lambda: STREAMS)
+    return CaseJobs(clickhouse, SystemClock(), lambda: STREAMS, settled=timedelta(0))
 
 
 def cases(ch: ClickHouse, tenant: str) -> dict[str, dict[str, Any]]:
@@ -79,6 +80,27 @@ def test_late_and_repeated_events_change_only_their_case(
     jobs.run_once(tenant)
     assert told(cases(clickhouse, tenant)["1"]) == told(after["1"])
     assert jobs.run_once(tenant).cases == 0
+
+
+def test_a_note_that_is_seen_before_its_events_is_looked_at_again(clickhouse: ClickHouse) -> None:
+    """The tables of one insert become visible one after the other; which one first is for the engine to decide."""
+    ch = ClickHouse(clickhouse._dsn, "one_after_the_other", inserts=1)
+    migrate_clickhouse(ch)
+    jobs, when = CaseJobs(ch, SystemClock(), lambda: STREAMS), datetime(2026, 3, 1, tzinfo=UTC)
+    known = ("TenantId", "Stream", "CaseId", "Timestamp", "Seq", "EventId", "Step", "EventName", "SegmentId")
+    ch.insert_rows("process_events", known, [("t", "s", "1", when, 1, "e1", "a", "a", 1)])
+    jobs.run_once("t")
+    ch.command("DROP VIEW case_changes_mv")
+    ch.command(
+        "INSERT INTO case_changes (TenantId, Stream, CaseId, SegmentId, InsertedAt, Earliest)"
+        " SELECT 't', 's', '1', 2, now64(3, 'UTC'), toDateTime64('2026-03-02 00:00:00', 9)"
+    )
+    jobs.run_once("t")
+    ch.insert_rows("process_events", known, [("t", "s", "1", when + timedelta(days=1), 2, "e2", "b", "b", 2)])
+    assert jobs.run_once("t").cases == 1
+    assert cases(ch, "t")["1"]["Steps"] == ["a", "b"]
+    ch.command("DROP DATABASE one_after_the_other")
+    ch.close()
 
 
 def test_another_model_makes_all_cases_anew(
