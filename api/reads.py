@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerts import AlertView
@@ -13,8 +15,9 @@ from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTil
 from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
 from kpis.process import ValueStream, bottlenecks, cases_at_risk
+from kpis.process.case_facets import CaseFacets, case_facets
 from kpis.process.case_streams import case_streams
-from kpis.process.filters import CaseFilter
+from kpis.process.filters import OPEN, CaseFilter
 from kpis.process.process_map import ProcessMap, process_map
 from kpis.process.timeline import CaseTimeline, case_timeline
 from kpis.process.variants import Variants, variants
@@ -23,6 +26,10 @@ from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_
 TREND = timedelta(days=14)
 QUEUES, LATENCY, WEBHOOKS = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 EDGES_SHOWN = 4
+MOST_VARIANTS = 5_000
+"""Cases that stand after a step are told by their variants; beyond so many variants the rarest are left out."""
+NONE = CaseFilter(case_ids=("",))
+"""Lets no case through."""
 SUBJECT = ("edge", "destination")
 """The labels that name what an alert is about; the others say which rule and how bad."""
 
@@ -93,19 +100,46 @@ class ServiceReads:
 
     def process_map(self, tenant: str, stream: str, question: CaseQuestion) -> ProcessMap:
         """Steps and transitions of the cases asked for."""
-        return process_map(self._services.ch, tenant, stream, _filter(question))
+        return process_map(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
 
     def variants(self, tenant: str, stream: str, question: CaseQuestion) -> Variants:
         """The most frequent variants of the cases asked for."""
-        return variants(self._services.ch, tenant, stream, _filter(question))
+        return variants(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         """Where open cases of the stream wait now, the dearest first."""
         return bottlenecks(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
 
-    def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
-        """Open cases of the stream that may miss their promise, the dearest first."""
-        return cases_at_risk(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
+    def standing(self, tenant: str, stream: str, question: CaseQuestion) -> Mapping[str, int]:
+        """How many of the open cases asked for stand after each step, where it is known which are open."""
+        open_ones = _open(self._filter(tenant, stream, question))
+        if open_ones is None or not self._watched(stream):
+            return {}
+        steps = process_map(self._services.ch, tenant, stream, open_ones).steps
+        return {one.step: one.ends for one in steps if one.ends}
+
+    def risks(self, tenant: str, stream: str, question: CaseQuestion) -> Sequence[CaseAtRisk]:
+        """Open cases of those asked for that may miss their promise, the dearest first."""
+        wanted = self._filter(tenant, stream, question)
+        return cases_at_risk(
+            self._services.ch, tenant, self._services.clock.now(), self._watched(stream), wanted=wanted
+        )
+
+    def facets(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFacets:
+        """Attributes, values and outcomes of the cases asked for."""
+        return case_facets(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
+
+    def _filter(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFilter:
+        """The question as a filter: what stands after a step is what follows a variant that ends with it."""
+        wanted = case_filter(question)
+        if not question.waits:
+            return wanted
+        there = _open(replace(wanted, contains=(*wanted.contains, question.waits)))
+        if there is None:
+            return NONE
+        found = variants(self._services.ch, tenant, stream, there, limit=MOST_VARIANTS).variants
+        ids = tuple(one.id for one in found if one.steps[-1] == question.waits)
+        return replace(there, variants=ids) if ids else NONE
 
     def _watched(self, stream: str) -> dict[str, ValueStream]:
         """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
@@ -154,8 +188,34 @@ class ServiceActions:
         return ActionOutcome(accepted, verified, f"{action} {target_id}: {command.detail}", command.id)
 
 
-def _filter(question: CaseQuestion) -> CaseFilter:
-    return CaseFilter(start=question.start, variants=() if question.variant is None else (question.variant,))
+def case_filter(question: CaseQuestion) -> CaseFilter:
+    """What a page asks, as the answers take it; all but `waits`, which takes a look at the cases."""
+    return CaseFilter(
+        start=question.start,
+        contains=question.contains,
+        misses=question.misses,
+        follows=question.follows,
+        attributes=_by_name(question.attributes),
+        excluded=_by_name(question.without),
+        min_duration_s=question.min_duration_s,
+        max_duration_s=question.max_duration_s,
+        variants=() if question.variant is None else (question.variant,),
+        outcomes=question.outcomes,
+    )
+
+
+def _by_name(pairs: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, value in pairs:
+        found[name].append(value)
+    return found
+
+
+def _open(wanted: CaseFilter) -> CaseFilter | None:
+    """The open ones of the cases; None when the filter lets only closed ones through."""
+    if wanted.outcomes and OPEN not in wanted.outcomes:
+        return None
+    return replace(wanted, outcomes=(OPEN,))
 
 
 def _shown(definition: KpiDefinition, values: list[KpiValue]) -> list[KpiValue]:

@@ -15,7 +15,7 @@ from core import LOCAL_ADMIN, Clock, ConfigurationError, Principal
 from dashboards import backend
 from dashboards.components.shell import bar, shell
 from dashboards.pages import overview, process
-from dashboards.process_snapshot import ProcessSnapshots
+from dashboards.process_snapshot import ProcessReadings
 from dashboards.reads import Actions, Reads
 from dashboards.snapshot import Snapshots
 from dashboards.view import Doors, View
@@ -98,7 +98,7 @@ def mount(
     }
     _register_routing(dash_app, pages)
     overview.register(dash_app, Snapshots(reads, clock), actions, view, backend.current_principal)
-    process.register(dash_app, ProcessSnapshots(reads, clock), view, backend.current_principal)
+    process.register(dash_app, ProcessReadings(reads, clock), view, backend.current_principal)
     backend.attach(dash_app, app, identify or _everybody_is_local)
 
 

@@ -26,10 +26,25 @@ class StreamTile:
 
 @dataclass(frozen=True)
 class CaseQuestion:
-    """Which cases map and variants are about: active since `start` (None: ever), and of one variant when given."""
+    """Which cases an answer is about; all conditions hold together, what is empty or None holds always.
+
+    Active since `start`; of one `variant`; with these (name, value) `attributes` (values of one name: any of them) and
+    not those `without`; with all steps of `contains` and none of `misses`; with each pair of `follows` directly after
+    one another; that long, in seconds; with one of the `outcomes` (`open`, `closed`, or a terminal event); and, when
+    `waits` is given, open and standing after that step.
+    """
 
     start: datetime | None = None
     variant: int | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
+    contains: tuple[str, ...] = ()
+    misses: tuple[str, ...] = ()
+    follows: tuple[tuple[str, str], ...] = ()
+    min_duration_s: int | None = None
+    max_duration_s: int | None = None
+    outcomes: tuple[str, ...] = ()
+    waits: str = ""
 
 
 class Spread(Protocol):
@@ -132,6 +147,30 @@ class Variants(Protocol):
     def total(self) -> int: ...
     @property
     def variants(self) -> Sequence[VariantShare]: ...
+
+
+class AttributeFacet(Protocol):
+    """An attribute with its most frequent values (`kpis.process.case_facets.AttributeFacet`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cases(self) -> int: ...
+    @property
+    def values(self) -> int: ...
+    @property
+    def top(self) -> Sequence[tuple[str, int]]: ...
+
+
+class CaseFacets(Protocol):
+    """What cases can be filtered by (`kpis.process.case_facets.CaseFacets`)."""
+
+    @property
+    def cases(self) -> int: ...
+    @property
+    def attributes(self) -> Sequence[AttributeFacet]: ...
+    @property
+    def outcomes(self) -> Mapping[str, int]: ...
 
 
 class Correlate(Protocol):
@@ -346,8 +385,16 @@ class ProcessReads(Protocol):
         """Where work waits now; ranked: the dearest first."""
         ...
 
-    def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
-        """Open cases that may miss their promise; ranked: the dearest first."""
+    def standing(self, tenant: str, stream: str, question: CaseQuestion) -> Mapping[str, int]:
+        """How many of the open cases asked for stand after each step."""
+        ...
+
+    def risks(self, tenant: str, stream: str, question: CaseQuestion) -> Sequence[CaseAtRisk]:
+        """Open cases of those asked for that may miss their promise; ranked: the dearest first."""
+        ...
+
+    def facets(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFacets:
+        """What the cases asked for can be filtered by, with counts."""
         ...
 
     def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:

@@ -26,17 +26,23 @@
         || link.getAttribute("href").startsWith("#") || !document.getElementById("process-sections")) { return; }
     event.preventDefault();
     held.focus = label(link);
-    held.top = link.dataset.top !== undefined;
+    held.top = link.dataset.top !== undefined ? new URLSearchParams(link.search).get("case") : null;
     go(link.search);
   });
+  /* Forms of a page add to its address: `data-merge` names fields of which each stands there once, `data-add` one
+     that may stand there several times. What is left empty stays as it is. */
   document.addEventListener("submit", function (event) {
-    var name = event.target.dataset && event.target.dataset.merge;
-    if (!name) { return; }
+    var once = event.target.dataset && event.target.dataset.merge, more = event.target.dataset && event.target.dataset.add;
+    if (!once && !more) { return; }
     event.preventDefault();
-    var field = event.target.elements[name], next = new URLSearchParams(location.search);
-    if (!field.value.trim()) { return; }
-    next.set(name, field.value.trim());
-    held.top = true;
+    var next = new URLSearchParams(location.search), given = false;
+    function value(name) { return event.target.elements[name].value.trim(); }
+    (once || "").split(" ").forEach(function (name) {
+      if (name && value(name)) { next.set(name, value(name)); given = true; }
+    });
+    if (more && value(more)) { next.append(more, value(more)); given = true; }
+    if (!given) { return; }
+    held.top = once === "case" ? value("case") : null;
     go("?" + next);
   });
 
@@ -46,7 +52,6 @@
       age: function (_ticks, refreshed, every, auto) {
         if (refreshed === null || refreshed === undefined) { return ["", "page-age"]; }
         if (last.server !== refreshed) { last = { server: refreshed, seen: Date.now() }; }
-        requestAnimationFrame(restore);
         var seconds = Math.max(0, Math.round((Date.now() - last.seen) / 1000));
         if (!auto) { return ["paused, read " + span(seconds) + " ago", "page-age"]; }
         if (seconds > 3 * every) { return ["not updating for " + span(seconds), "page-age page-age-lost"]; }
@@ -67,11 +72,19 @@
         return [true, title, explanations[chosen.action], verb, intent, "", null, null, {}, "Cancel"];
       },
       pause: function (auto) { return !auto; },
+      /* The map was drawn before it was known what waits where: it is drawn once more. Set from here, because a
+         callback that takes another one's output as its input would have to wait for it. */
+      redrawWaits: function (waits, drawn) {
+        if (waits && drawn && waits.for === drawn.for && JSON.stringify(waits) !== JSON.stringify(drawn)) {
+          window.dash_clientside.set_props("process-redraw", { data: Date.now() });
+        }
+        return null;
+      },
       /* Another stream: the address changes, what was chosen within the old one is let go. */
       chooseStream: function (value, shown) {
         if (value && value !== shown) {
           var given = new URLSearchParams(location.search), next = new URLSearchParams({ stream: value });
-          ["period", "paths"].forEach(function (name) { if (given.get(name)) { next.set(name, given.get(name)); } });
+          ["period", "paths", "steps", "count", "times", "statistic"].forEach(function (name) { if (given.get(name)) { next.set(name, given.get(name)); } });
           go("?" + next);
         }
         return value;
@@ -81,7 +94,7 @@
 
   /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open or in
      focus there is put back, found again by its label. */
-  var held = { open: null, focus: null, top: false, kept: {}, left: 0 };
+  var held = { open: null, focus: null, top: null, kept: {}, left: 0, fit: false };
   var REGION = "#sections, #process-sections";
   function label(node) {
     return node && node.getAttribute ? node.getAttribute("data-key") || node.getAttribute("aria-label") : null;
@@ -91,6 +104,9 @@
     return Array.from(all).find(function (node) { return label(node) === wanted; });
   }
   document.addEventListener("toggle", function (event) {
+    if (event.target.dataset && event.target.dataset.panel && event.target.open) {
+      window.dash_clientside.set_props("process-panel", { data: true });
+    }
     if (event.target.dataset && event.target.dataset.keep) { held.kept[event.target.dataset.keep] = event.target.open; }
     if (!event.target.matches || !event.target.matches("details.disclosure")) { return; }
     var name = label(event.target.querySelector("summary"));
@@ -109,9 +125,10 @@
     });
     var map = document.querySelector(".pm-scroll:not([data-seen])");
     if (map) { map.dataset.seen = "1"; map.scrollLeft = held.left; }
-    if (held.top && document.getElementById("case-title")) {
-      held.top = false;
-      var title = document.getElementById("case-title");
+    fit();
+    var title = document.getElementById("case-title");
+    if (held.top && title && title.textContent === "Case " + held.top) {
+      held.top = null;
       title.tabIndex = -1;
       title.focus({ preventScroll: true });
       title.scrollIntoView({ block: "start" });
@@ -123,6 +140,31 @@
       if (target) { target.focus({ preventScroll: true }); }
     }
   }
+
+  /* The map as wide as there is room, or at the size at which it reads best. */
+  function fit() {
+    var canvas = document.querySelector(".pm-canvas"), button = document.querySelector("[data-fit]");
+    if (!canvas || !button) { return; }
+    var room = canvas.parentElement.clientWidth, width = Number(canvas.dataset.width);
+    canvas.style.zoom = held.fit && width > room ? room / width : "";
+    button.setAttribute("aria-pressed", String(held.fit));
+    button.hidden = width <= room && !held.fit;
+  }
+  document.addEventListener("click", function (event) {
+    if (event.target.closest && event.target.closest("[data-fit]")) { held.fit = !held.fit; fit(); }
+  });
+  window.addEventListener("resize", fit);
+
+  /* Regions are replaced one by one, whenever their answers come. */
+  var planned = false;
+  new MutationObserver(function (changes) {
+    var there = changes.some(function (one) {
+      return one.addedNodes.length && one.target.closest && one.target.closest("main");
+    });
+    if (!there || planned) { return; }
+    planned = true;
+    requestAnimationFrame(function () { planned = false; restore(); });
+  }).observe(document.documentElement, { childList: true, subtree: true });
 
   /* Explanations close on Escape and on a click elsewhere; one is open at a time. */
   function closeOthers(kept) {

@@ -46,9 +46,9 @@ def section(slug: str, title: str, note: Child, children: Any, extra: str = "") 
     )
 
 
-def nothing(text: str, hint: str = "") -> Component:
-    """Nothing to show, and that is a fact and not a fault."""
-    return html.Div([html.P(text), html.P(hint, className="hint") if hint else None], className="card nothing")
+def nothing(text: str, hint: str = "", above: Child = None) -> Component:
+    """Nothing to show, and that is a fact and not a fault; `above` says of what."""
+    return html.Div([above, html.P(text), html.P(hint, className="hint") if hint else None], className="card nothing")
 
 
 def broken(text: str) -> Component:

@@ -14,7 +14,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards import formats
-from dashboards.aria import HIDDEN, aria, data
+from dashboards.aria import aria, data
 from dashboards.components.common import Child, Status, about, badge, cell, heads, words
 from dashboards.process_reads import CaseTimeline, TimelineSpan, TimelineStep
 from dashboards.url_state import ProcessState
@@ -109,15 +109,29 @@ def _chart(found: CaseTimeline, view: View, end: datetime, *, waits: bool) -> Co
     first = min([found.first, *starts]) if found.total_steps <= len(found.steps) else min(starts, default=found.first)
     ends = [span.start + timedelta(seconds=span.duration_s) for span in found.spans]
     scale = _Scale(first, max([end, *ends]))
-    lanes = [_lane("steps", [*_waits(found, scale, end, waits=waits), *_marks(found.steps, scale, view)], "lane-steps")]
+    lanes = [_lane("steps", _marks(found.steps, scale, view), "lane-steps")]
+    known = sum(step.worked_s or 0 for step in found.steps), sum(step.waited_s or 0 for step in found.steps)
+    unknown = sum(step.unknown_s or 0 for step in found.steps)
+    now_s = (end - found.last).total_seconds() if waits and end > found.last else 0.0
+    lanes += [
+        _time_lane("waiting", known[1] + now_s, _waits(found, scale, end, waits=waits)),
+        _time_lane("working", known[0], _works(found.steps, scale)),
+        _time_lane("unknown", unknown, _unknowns(found.steps, scale)),
+    ]
     by_system: dict[str, list[TimelineSpan]] = defaultdict(list)
     for span in found.spans:
         by_system[span.system or "unknown system"].append(span)
     ordered = sorted(by_system.items(), key=lambda item: (min(span.start for span in item[1]), item[0]))
-    for system, spans in ordered[:LANES]:
+    for place, (system, spans) in enumerate(ordered[:LANES]):
         errors = sum(span.error for span in spans)
         note = badge(f"{errors} failed", Status.BAD) if errors else None
-        lanes.append(_lane([system, note], [_span(span, scale, view) for span in spans], "lane-spans"))
+        lanes.append(
+            _lane(
+                [system, note],
+                [_span(span, scale, view) for span in spans],
+                "lane-spans lane-spans-first" if not place else "lane-spans",
+            )
+        )
     notes = []
     if found.total_steps > len(found.steps):
         notes.append(f"the newest {formats.count(len(found.steps))} of {formats.count(found.total_steps)} steps")
@@ -144,14 +158,17 @@ def _chart(found: CaseTimeline, view: View, end: datetime, *, waits: bool) -> Co
             ),
             html.P(
                 [
-                    html.Span([html.Span(className="key key-work"), "work"], className="pm-key"),
-                    html.Span([html.Span(className="key key-instant"), "done, start unknown"], className="pm-key"),
-                    html.Span([html.Span(className="key key-wait"), "waiting"], className="pm-key"),
+                    html.Span([html.Span(className="key key-instant"), "a step is done"], className="pm-key"),
+                    html.Span([html.Span(className="key key-wait"), "waiting: nobody works on it"], className="pm-key"),
+                    html.Span([html.Span(className="key key-now"), "waiting now"], className="pm-key")
+                    if waits
+                    else None,
+                    html.Span([html.Span(className="key key-work"), "working"], className="pm-key"),
                     html.Span([html.Span(className="key key-unknown"), "unknown, may be work"], className="pm-key"),
+                    html.Span([html.Span(className="key key-span"), "span of a trace"], className="pm-key"),
                     html.Span([html.Span("✕", className="key-error"), "failed span"], className="pm-key"),
                 ],
                 className="pm-keys",
-                **HIDDEN,
             ),
             html.P(f"Shown: {'; '.join(notes)}.", className="muted") if notes else None,
             None if found.spans else html.P("No spans of this case's traces are stored.", className="muted"),
@@ -167,33 +184,59 @@ def _lane(name: Child | list[Child], parts: Sequence[Component], extra: str) -> 
     )
 
 
-def _waits(found: CaseTimeline, scale: _Scale, end: datetime, *, waits: bool) -> list[Component]:
-    """What lies before each step, as its waiting or unknown time, and what the case waits now."""
-    parts: list[Component] = []
-    for step in found.steps:
-        until = step.start or step.end
-        for seconds, kind in ((step.waited_s, "wait"), (step.unknown_s, "unknown")):
-            if seconds:
-                style = scale.style(until - timedelta(seconds=seconds), until)
-                meaning = "waiting" if kind == "wait" else "unknown"
-                title = f"{formats.duration(seconds)} {meaning} before {words(step.step)}"
-                parts.append(html.Span(className=f"tl tl-{kind}", style=style, title=title.replace(formats.NBSP, " ")))
-    if waits and end > found.last:
-        parts.append(html.Span(className="tl tl-wait tl-now", style=scale.style(found.last, end), title="waiting now"))
+def _time_lane(name: str, seconds: float, parts: Sequence[Component]) -> Component:
+    return _lane([html.Span(name), html.B(formats.duration(seconds))], parts, "lane-time")
+
+
+def _stretch(kind: str, title: str, style: dict[str, str]) -> Component:
+    return html.Span(className=f"tl tl-{kind}", style=style, title=title.replace(formats.NBSP, " "))
+
+
+def _before(
+    steps: Sequence[TimelineStep], scale: _Scale, lengths: Sequence[float | None], kind: str
+) -> list[Component]:
+    """What lies before each step."""
+    parts = []
+    for step, seconds in zip(steps, lengths, strict=True):
+        if seconds:
+            until = step.start or step.end
+            meaning = {"wait": "waiting"}.get(kind, kind)
+            title = f"{formats.duration(seconds)} {meaning} before {words(step.step)}"
+            parts.append(_stretch(kind, title, scale.style(until - timedelta(seconds=seconds), until)))
     return parts
+
+
+def _waits(found: CaseTimeline, scale: _Scale, end: datetime, *, waits: bool) -> list[Component]:
+    """The waiting before each step, and what the case waits now."""
+    parts = _before(found.steps, scale, [step.waited_s for step in found.steps], "wait")
+    if waits and end > found.last:
+        length = formats.duration((end - found.last).total_seconds())
+        parts.append(_stretch("wait tl-now", f"waiting now, for {length}", scale.style(found.last, end)))
+    return parts
+
+
+def _unknowns(steps: Sequence[TimelineStep], scale: _Scale) -> list[Component]:
+    return _before(steps, scale, [step.unknown_s for step in steps], "unknown")
+
+
+def _works(steps: Sequence[TimelineStep], scale: _Scale) -> list[Component]:
+    return [
+        _stretch(
+            "work",
+            f"{words(step.step)}: {formats.duration((step.end - step.start).total_seconds())} of work",
+            scale.style(step.start, step.end),
+        )
+        for step in steps
+        if step.start is not None
+    ]
 
 
 def _marks(steps: Sequence[TimelineStep], scale: _Scale, view: View) -> list[Component]:
-    parts: list[Component] = []
-    for step in steps:
-        title = f"{words(step.step)}: {view.time(step.end)}"
-        if step.start is not None:
-            title += f", {formats.duration((step.end - step.start).total_seconds())}"
-            style, kind = scale.style(step.start, step.end), "tl tl-work"
-        else:
-            style, kind = {"left": f"{scale.at(step.end):.3f}%"}, "tl tl-instant"
-        parts.append(html.Span(className=kind, style=style, title=title.replace(formats.NBSP, " ")))
-    return parts
+    """Where each step was done."""
+    return [
+        _stretch("instant", f"{words(step.step)}: {view.time(step.end)}", {"left": f"{scale.at(step.end):.3f}%"})
+        for step in steps
+    ]
 
 
 def _span(span: TimelineSpan, scale: _Scale, view: View) -> Component:
@@ -261,7 +304,7 @@ def _traces(found: CaseTimeline, view: View) -> Component:
                                 className="mono",
                                 **aria(label=f"trace {trace_id} on the API"),
                             ),
-                            html.Small(first.name),
+                            html.Small(f"{first.name} at {first.system or 'unknown system'}"),
                         ],
                         scope="row",
                     ),

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from dash import html
-from dash.development.base_component import Component
 
 from dashboards import formats
-from dashboards.aria import HIDDEN, aria, current, data
-from dashboards.components.common import words
-from dashboards.process_reads import Bottleneck, StreamTile
-from dashboards.process_snapshot import ProcessSnapshot
-from dashboards.url_state import Period
+from dashboards.aria import data
+from dashboards.components.common import Child, words
+from dashboards.process_reads import Bottleneck, StreamTile, Variants
+from dashboards.process_snapshot import Frame
+from dashboards.snapshot import Section
+from dashboards.url_state import ProcessState
 from dashboards.view import View
 
 
-def headline(snapshot: ProcessSnapshot) -> str:
-    """`€ 38.4 k in 214 cases waits after order allocated at warehouse: 4 h 8 min, 3.5× usual`."""
-    if snapshot.empty:
-        return "No process yet"
-    if snapshot.streams.problem and not snapshot.state.stream:
-        return "Which processes there are is not known"
-    name = snapshot.state.stream
-    if snapshot.bottlenecks.problem:
-        return f"What waits in {name} is not known"
-    if not snapshot.bottlenecks.value:
-        stream = snapshot.stream
-        if stream is not None and not stream.watched:
-            return f"What waits in {name} is not known: nothing says when its cases end"
-        return f"Nothing waits in {name}"
-    worst = snapshot.bottlenecks.value[0]
+def headline(frame: Frame, bottlenecks: Section[Sequence[Bottleneck]]) -> list[Child]:
+    """`€ 38.4 k in 214 cases waits after order allocated at warehouse: 4 h 8 min, 3.5× usual`; the place is a link."""
+    if frame.empty:
+        return ["No process yet"]
+    name = frame.state.stream
+    if frame.streams.problem and not name:
+        return ["Which processes there are is not known"]
+    if bottlenecks.problem:
+        return [f"What waits in {name} is not known"]
+    if not bottlenecks.value:
+        if frame.stream is not None and not frame.watched:
+            return [f"What waits in {name} is not known: nothing says when its cases end"]
+        return [f"Nothing waits in {name}"]
+    worst = bottlenecks.value[0]
     cases = f"{formats.count(worst.cases)} {'case' if worst.cases == 1 else 'cases'}"
     if worst.value:
         subject, verb = f"{formats.money(worst.value, worst.currency)} in {cases}", "waits"
@@ -41,24 +40,52 @@ def headline(snapshot: ProcessSnapshot) -> str:
     owner = f" at {worst.owner_system}" if worst.owner_system else ""
     against, _ = formats.times_usual(worst.median_wait_s, usual(worst)[0])
     waited = formats.duration(worst.median_wait_s)
-    return f"{subject} {verb} after {words(worst.step)}{owner}: {waited}, {against}"
+    place = html.A(
+        f"after {words(worst.step)}",
+        href=frame.state.but(waits=worst.step).href,
+        title="show the cases that wait there",
+        **data(key="headline"),
+    )
+    return [f"{subject} {verb} ", place, f"{owner}: {waited}, {against}"]
 
 
-def lead(snapshot: ProcessSnapshot) -> str:
+def lead(frame: Frame, bottlenecks: Section[Sequence[Bottleneck]]) -> str:
     """The whole stream, which the first line has only the worst of."""
-    found = snapshot.bottlenecks.value
-    if not found or snapshot.bottlenecks.problem:
+    found = bottlenecks.value
+    if not found or bottlenecks.problem:
         return ""
     cases = sum(one.cases for one in found)
     unpriced = sum(one.unpriced for one in found)
     text = f"In all, {_money(found) or 'no known value'} stands in {formats.count(cases)} open cases of "
-    text += f"{snapshot.state.stream}, at {len(found)} {'place' if len(found) == 1 else 'places'}"
+    text += f"{frame.state.stream}, at {len(found)} {'place' if len(found) == 1 else 'places'}"
     delayed = sum(one.delayed_cases for one in found)
     if delayed:
-        text += f"; {formats.count(delayed)} have waited longer than usual"
+        text += f"; {formats.count(delayed)} {'has' if delayed == 1 else 'have'} waited longer than usual"
     if unpriced:
-        text += f"; {formats.count(unpriced)} have no price and add nothing to it"
+        verbs = "has no price and adds" if unpriced == 1 else "have no price and add"
+        text += f"; {formats.count(unpriced)} {verbs} nothing to it"
     return f"{text}."
+
+
+def waits(bottlenecks: Sequence[Bottleneck], match: Mapping[str, int] | None = None, only: str = "") -> dict[str, str]:
+    """By step, what waits after it now, in words: `214 wait now · € 38.4 k`.
+
+    `match`: how many of the cases that the page is narrowed to stand there; then without money, which is not known of
+    them. `only`: the one place that the page is narrowed to.
+    """
+    by_step: dict[str, list[Bottleneck]] = defaultdict(list)
+    for one in bottlenecks:
+        if only in ("", one.step) and (match is None or match.get(one.step)):
+            by_step[one.step].append(one)
+    found = {}
+    for step, there in by_step.items():
+        cases = sum(one.cases for one in there)
+        priced = " + ".join(formats.money(one.value, one.currency) for one in there if one.value)
+        if match is not None:
+            found[step] = f"{formats.count(match[step])} of {formats.count(cases)} wait now"
+        else:
+            found[step] = f"{formats.count(cases)} wait now" + (f" · {priced}" if priced else "")
+    return found
 
 
 def usual(bottleneck: Bottleneck) -> tuple[float | None, str]:
@@ -80,31 +107,6 @@ def stream_options(streams: Sequence[StreamTile], chosen: str) -> list[dict[str,
     return options
 
 
-def choices(snapshot: ProcessSnapshot) -> list[Component]:
-    """The period, and what else is chosen, each with a way out."""
-    state = snapshot.state
-    links = [
-        html.A(
-            period.value,
-            href=state.but(period=period).href,
-            className=f"seg{' seg-on' if period is state.period else ''}",
-            title=f"cases active {period.words}",
-            **current(period is state.period),
-            **data(key=f"period {period}"),
-        )
-        for period in Period
-    ]
-    found: list[Component] = [html.Div(links, className="segs", role="group", **aria(label="Period"))]
-    if state.variant is not None:
-        found.append(_chip(_variant_name(snapshot), state.but(variant=None).href))
-    if state.step:
-        name = f"after {words(state.step)}" if not state.to else f"{words(state.step)} → {words(state.to)}"
-        found.append(_chip(name, state.but(step="", to="").href))
-    if state.case:
-        found.append(_chip(f"case {state.case}", state.but(case="").href))
-    return found
-
-
 def newest(stream: StreamTile | None, view: View) -> str:
     """When the stream's newest event was, for an answer without cases."""
     if stream is None:
@@ -114,26 +116,11 @@ def newest(stream: StreamTile | None, view: View) -> str:
     return f"Its newest event is from {view.time(stream.data_through)} ({view.ago(stream.data_through)})."
 
 
-def _variant_name(snapshot: ProcessSnapshot) -> str:
-    found = snapshot.variants.value
-    rank = next(
-        (
-            place
-            for place, one in enumerate(found.variants if found else (), start=1)
-            if one.id == snapshot.state.variant
-        ),
-        None,
-    )
+def variant_name(state: ProcessState, found: Variants | None) -> str:
+    """What the chosen variant is called on the page."""
+    listed = found.variants if found else ()
+    rank = next((place for place, one in enumerate(listed, start=1) if one.id == state.variant), None)
     return f"variant {rank}" if rank else "one variant"
-
-
-def _chip(text: str, href: str) -> Component:
-    return html.A(
-        [text, html.Span("✕", className="chip-x", **HIDDEN), html.Span(" clear", className="unseen")],
-        href=href,
-        className="chip chip-on",
-        **data(key=f"clear {text}"),
-    )
 
 
 def _money(found: Sequence[Bottleneck]) -> str:

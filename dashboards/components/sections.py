@@ -55,7 +55,7 @@ def waiting_table(steps: Sequence[WaitingStep], view: View) -> Component:
                         [
                             html.A(
                                 f"after {words(step.step)}",
-                                href=ProcessState(step.stream, step=step.step).href,
+                                href=ProcessState(step.stream, waits=step.step).href,
                                 className="strong",
                                 **aria(label=f"after {words(step.step)} in {step.stream}: open the process"),
                             ),

@@ -92,6 +92,25 @@ class Variants:
 
 
 @dataclass(frozen=True)
+class AttributeFacet:
+    """Looks like kpis.process.case_facets.AttributeFacet."""
+
+    name: str
+    cases: int
+    values: int
+    top: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class CaseFacets:
+    """Looks like kpis.process.case_facets.CaseFacets."""
+
+    cases: int
+    attributes: tuple[AttributeFacet, ...]
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Correlate:
     """Looks like kpis.process.bottlenecks.Correlate."""
 
@@ -322,6 +341,16 @@ RISKS = (
                remaining_s=None, remaining_p90_s=None, reasons=(), sample_size=0),
 )  # fmt: skip
 
+FACETS = CaseFacets(
+    4200,
+    (
+        AttributeFacet("retail.channel", 4200, 3, (("web", 2610), ("store", 1100), ("marketplace", 490))),
+        AttributeFacet("retail.location.id", 4110, 14, tuple((f"DC-{number}", 900 - number) for number in range(12))),
+        AttributeFacet("retail.order.id", 4200, 4200, ()),
+    ),
+    {"retail.order.paid": 3140, "": 421, "retail.order.cancelled": 94},
+)
+
 
 def timeline(case_id: str = "ORD-20260302-000417") -> CaseTimeline:
     """An order that stands after its allocation, with a failed call to the warehouse."""
@@ -371,20 +400,39 @@ class ProcessStandIn(StandIn):
 
     def process_map(self, tenant: str, stream: str, question: CaseQuestion) -> ProcessMap:
         self.asked.append(("map", question))
-        if stream != ORDERS:
+        if stream != ORDERS or ("retail.channel", "nowhere") in question.attributes:
             return ProcessMap(stream, 0, 0, None, (), ())
         whole = ProcessMap(ORDERS, 4200, 37_163, NOW - timedelta(seconds=20), NODES, MOVES)
+        if question.waits:
+            return along(whole, 22)
         return whole if question.variant is None else along(whole, question.variant)
 
     def variants(self, tenant: str, stream: str, question: CaseQuestion) -> Variants:
         self.asked.append(("variants", question))
-        return VARIANTS if stream == ORDERS else Variants(0, 0, ())
+        if stream != ORDERS or ("retail.channel", "nowhere") in question.attributes:
+            return Variants(0, 0, ())
+        left = tuple(one for one in VARIANTS.variants if set(question.contains) <= set(one.steps))
+        return dataclasses.replace(VARIANTS, variants=left)
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         return BOTTLENECKS if stream == ORDERS else ()
 
-    def risks(self, tenant: str, stream: str) -> Sequence[CaseAtRisk]:
-        return RISKS if stream == ORDERS else ()
+    def standing(self, tenant: str, stream: str, question: CaseQuestion) -> Mapping[str, int]:
+        self.asked.append(("standing", question))
+        return {"retail.order.allocated": 81}
+
+    def risks(self, tenant: str, stream: str, question: CaseQuestion) -> Sequence[CaseAtRisk]:
+        self.asked.append(("risks", question))
+        if ("retail.channel", "nowhere") in question.attributes:
+            return ()
+        found = RISKS if stream == ORDERS else ()
+        return tuple(one for one in found if question.waits in ("", one.step))
+
+    def facets(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFacets:
+        self.asked.append(("facets", question))
+        if stream != ORDERS or ("retail.channel", "nowhere") in question.attributes:
+            return CaseFacets(0, (), {})
+        return FACETS
 
     def timeline(self, tenant: str, stream: str, case_id: str) -> CaseTimeline:
         if not case_id.startswith("ORD-"):
