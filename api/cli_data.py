@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated, Any
 
 import httpx
 import typer
 
 from core import DEFAULT_TENANT, InvalidInput, NotFound, Unauthenticated, Unavailable, load_settings
-from kpis import process_streams, process_summary
+from kpis import process_streams
 
 Url = Annotated[str, typer.Option(help="A running service, such as http://127.0.0.1:8080; else its data directory.")]
 Token = Annotated[str, typer.Option(envvar="OPSINTEL_TOKEN", help="The API key for --url.")]
@@ -20,7 +18,6 @@ Tenant = Annotated[str, typer.Option(help="Whose data, on a stopped service's di
 def register(app: typer.Typer) -> typer.Typer:
     """Adds the commands; returns `process`, which takes more."""
     process = typer.Typer(help="Ask about the cases of a value stream.", no_args_is_help=True)
-    process.command("summary")(summary)
     process.command("streams")(streams)
     app.add_typer(process, name="process")
     return process
@@ -50,37 +47,6 @@ def call(method: str, url: str, token: str, path: str, *, headers: dict[str, str
     detail, hint = str(problem.get("detail", f"{url} answered {reply.status_code}")), str(problem.get("hint", ""))
     kind = {401: Unauthenticated, 404: NotFound}.get(reply.status_code, InvalidInput)
     raise kind(detail, hint=hint)
-
-
-def summary(
-    stream: Annotated[str, typer.Argument(help="The value stream.")],
-    as_json: Annotated[bool, typer.Option("--json", help="All variants and edges, as JSON.")] = False,
-    url: Url = "",
-    token: Token = "",
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """Cases, events, variants, directly-follows edges, durations and rework of a stream."""
-    if url:
-        found = ask(url, token, f"/api/v1/processes/{stream}/summary")
-    else:
-        from api.composition import opened_stores
-
-        with opened_stores(load_settings()) as stores:
-            found = process_summary(stores.ch, tenant, stream).to_json()
-    if as_json:
-        json.dump(found, sys.stdout, ensure_ascii=False)
-        sys.stdout.write("\n")
-        return
-    durations = found["case_duration_s"]
-    typer.echo(f"{stream}: {found['cases']:,} cases, {found['events']:,} events, {found['activities']} activities")
-    typer.echo(
-        "  case duration: median {median:,.0f} s, mean {mean:,.0f} s, p90 {p90:,.0f} s".format(**durations)
-        if durations["median"] is not None
-        else "  no case"
-    )
-    typer.echo(f"  {len(found['variants']):,} variants, {found['rework_cases']:,} cases with rework")
-    for edge in found["edges"][:10]:
-        typer.echo(f"  {edge['count']:>9,}  {edge['from']} → {edge['to']}  median {edge['median_s']:,.0f} s")
 
 
 def streams(url: Url = "", token: Token = "", tenant: Tenant = DEFAULT_TENANT) -> None:

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -96,8 +96,11 @@ def _answered(answer: Answer, stream: str, values: dict[str, Sequence[str]], url
 
 def _show(answer: Answer, found: Any) -> None:
     console = Console()
-    single = {name: value for name, value in found.items() if not isinstance(value, list | dict)}
-    console.print("  ".join(f"{name} [bold]{_text(name, value)}[/]" for name, value in single.items()), highlight=False)
+    lengths = {name: len(found[name]) for name in answer.figures if isinstance(found.get(name), list)}
+    _show_line(console, "", found | lengths)
+    for name in answer.figures:
+        if isinstance(value := found.get(name), dict):
+            _show_line(console, name, value)
     rows = found.get(answer.rows, [])
     if not rows:
         console.print("nothing matches" if not found.get("cases", 1) else "no rows")
@@ -111,6 +114,15 @@ def _show(answer: Answer, found: Any) -> None:
     console.print(table)
     if len(rows) > SHOWN:
         console.print(f"{len(rows) - SHOWN:,} more with --json")
+
+
+def _show_line(console: Console, name: str, found: Mapping[str, Any]) -> None:
+    """The values of an object side by side. Where its name says a unit, it is that of its values."""
+    unit = "_s" if name.endswith("_s") else ""
+    single = {one: value for one, value in found.items() if not isinstance(value, list | dict)}
+    words = [name.removesuffix("_s").replace("_", " ")] if name else []
+    words += [f"{one} [bold]{_text(one + unit, value)}[/]" for one, value in single.items()]
+    console.print("  ".join(words), highlight=False)
 
 
 def _dig(row: Any, path: str) -> Any:
@@ -130,7 +142,7 @@ def _text(name: str, value: Any) -> str:
         return str(value)
     if name.endswith("_s"):
         return _length(float(value))
-    if name.endswith(("share", "rate", "fitness")) or name.startswith("p_"):
+    if name.endswith(("share", "rate", "fitness", "efficiency")) or name.startswith("p_"):
         return f"{100 * value:.1f} %"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 

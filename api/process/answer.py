@@ -39,7 +39,8 @@ class Question:
 class Answer:
     """`filtered`: whether it takes the filter of cases.
 
-    `rows`: the list in the answer that a terminal shows as a table; `columns`: headings, and dotted names.
+    `rows`: the list in the answer that a terminal shows as a table; `columns`: headings, and dotted names. `figures`:
+    objects of which it shows the numbers, and lists of which it shows the length.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Answer:
     run: Callable[[Question, Mapping[str, Any]], Any]
     options: tuple[Parameter, ...] = ()
     filtered: bool = True
+    figures: tuple[str, ...] = ()
     rows: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""How work flows: map, variants, cases, durations, rework, handovers, touches, the spectrum of a transition."""
+"""How work flows: summary, map, variants, cases, durations, rework, handovers, touches, spectrum of a transition."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kpis.process import (
     handovers,
     object_map,
     process_map,
+    process_summary,
     rework,
     spectrum,
     touches,
@@ -55,6 +56,14 @@ def _objects(question: Question, options: Mapping[str, Any]) -> Any:
 
 
 FLOW: tuple[Answer, ...] = (
+    Answer(
+        "summary",
+        "Cases, all variants, all directly-follows edges, durations, rework, working and waiting time in one document",
+        lambda q, _: process_summary(q.ch, q.tenant, q.stream, q.wanted).to_json(),
+        figures=("variants", "case_duration_s", "working_waiting"),
+        rows="edges",
+        columns={"from": "from", "to": "to", "count": "count", "mean": "mean_s", "median": "median_s"},
+    ),
     Answer(
         "map",
         "The process map: which step directly follows which, how often, and how long that takes",

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.routes.access import services, viewer
 from core import InvalidInput
-from kpis import latest_values, process_streams, process_summary, series, waiting_now
+from kpis import latest_values, process_streams, series, waiting_now
 
 router = APIRouter(prefix="/api/v1", tags=["business"])
 EARLIEST = datetime(1970, 1, 15, tzinfo=UTC)
@@ -56,12 +56,6 @@ def kpi_series(
         found.ch, who.tenant, kpi_id, basis=basis, dimension_value=dimension_value, grain=grain, start=since, end=until
     )
     return {"definition": jsonable(definition), "values": jsonable(values)}
-
-
-@router.get("/processes/{stream}/summary", summary="Cases, variants, directly-follows edges and durations")
-def summary(request: Request, stream: str) -> Any:
-    """Durations in seconds; all variants and all edges."""
-    return jsonable(process_summary(services(request).ch, viewer(request).tenant, stream).to_json())
 
 
 @router.get("/processes", summary="The streams that have cases")

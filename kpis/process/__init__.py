@@ -1,4 +1,4 @@
-"""Process intelligence over `process_events`: what the cases of a stream do, and where open ones wait."""
+"""Process intelligence: what the cases of a stream do, and where open ones wait."""
 
 from kpis.process.bottlenecks import bottlenecks
 from kpis.process.calendar_gaps import CalendarGap, calendar_gaps
@@ -22,14 +22,7 @@ from kpis.process.seen import process_streams, require_cases
 from kpis.process.spectrum import Spectrum, spectrum
 from kpis.process.splits import Split, Splits, splits
 from kpis.process.streams import ModelSet, ValueStream, parse_streams, value_streams
-from kpis.process.summary import (
-    Bottleneck,
-    Edge,
-    ProcessSummary,
-    Variant,
-    WorkingWaiting,
-    process_summary,
-)
+from kpis.process.summary import Edge, ProcessSummary, Variant, WaitingEdge, WorkingWaiting, process_summary
 from kpis.process.temporal_profile import temporal_deviations, temporal_profile
 from kpis.process.timeline import CaseTimeline, case_timeline
 from kpis.process.touches import Touches, touches
@@ -39,7 +32,6 @@ from kpis.process.waiting_causes import WaitingCauses, waiting_causes
 
 __all__ = [
     "Backtest",
-    "Bottleneck",
     "Calendar",
     "CalendarGap",
     "Calibration",
@@ -77,6 +69,7 @@ __all__ = [
     "VariantShare",
     "Variants",
     "WaitingCauses",
+    "WaitingEdge",
     "WaitingStep",
     "WorkingWaiting",
     "backtest",

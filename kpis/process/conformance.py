@@ -23,7 +23,8 @@ from kpis.process.streams import ValueStream
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
-STATES = "/*states*/"
+STATES, STEPS_AS_DONE = "/*states*/", "/*steps as done*/"
+"""Where in a statement the rules belong, and the cases they are asked of (`steps_as_done.sql`)."""
 MOST_EXAMPLES = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -134,8 +135,7 @@ def conformance(
             model.name, 0, 0, 0, 0, 0, tuple(_result(rule, _NOTHING) for rule in rules), _effect(_NOTHING), None
         )
     params = {**prepared.params, "examples": min(max(0, examples), MOST_EXAMPLES)}
-    text = load_sql(_ROOM, "conformance").replace(STATES, prepared.states).replace(PLACE, prepared.condition)
-    found = {row["rule"]: row for row in ch.query(text, params, LIMITS).dicts()}
+    found = {row["rule"]: row for row in ch.query(prepared.statement("conformance"), params, LIMITS).dicts()}
     whole = found.get(len(rules) + 1, _NOTHING)
     return Conformance(
         model.name,
@@ -161,6 +161,11 @@ class Prepared:
     condition: str
     params: Mapping[str, Any]
     now: datetime
+
+    def statement(self, name: str) -> str:
+        """A named statement with the cases, the rules and the filter in their places."""
+        text = load_sql(_ROOM, name).replace(STEPS_AS_DONE, load_sql(_ROOM, "steps_as_done"))
+        return text.replace(STATES, self.states).replace(PLACE, self.condition)
 
 
 def prepare(

@@ -9,13 +9,11 @@ from decimal import Decimal
 
 from core.errors import InvalidInput, NotFound
 from kpis.process.calendars import Calendar
-from kpis.process.conformance import STATES, prepare
-from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter
+from kpis.process.conformance import prepare
+from kpis.process.filters import ALL, LIMITS, CaseFilter
 from kpis.process.rule_sql import State
 from kpis.process.streams import ValueStream
-from storage import ClickHouse, load_sql
-
-_ROOM = "kpis.process"
+from storage import ClickHouse
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ def deviating_cases(
     prepared = prepare(ch, tenant, model.name, rules, calendars, wanted, now)
     if prepared is None:
         return DeviatingCases(0, ())
-    text = load_sql(_ROOM, "deviating_cases").replace(STATES, prepared.states).replace(PLACE, prepared.condition)
-    rows = ch.query(text, {**prepared.params, "state": int(state), "limit": limit}, LIMITS).dicts()
+    params = {**prepared.params, "state": int(state), "limit": limit}
+    rows = ch.query(prepared.statement("deviating_cases"), params, LIMITS).dicts()
     return DeviatingCases(
         rows[0]["total"] if rows else 0,
         tuple(

@@ -1,6 +1,6 @@
 """Rules as SQL over a case: one expression a rule, whose value is the state of the case.
 
-A step happens at its timestamp, which is its end: the arrays `Done…` hold the steps in that order (conformance.sql),
+A step happens at its timestamp, which is its end: the arrays `Done…` hold the steps in that order (steps_as_done.sql),
 ties as in the case. Every expression is linear in the length of a case: an array that is named inside of a lambda over
 another one would be copied for each element of it.
 

@@ -13,14 +13,12 @@ def process_streams(ch: ClickHouse, tenant: str) -> list[str]:
     return [row[0] for row in ch.query(load_sql(_ROOM, "process_streams"), {"tenant": tenant}).rows]
 
 
-def no_such_stream(ch: ClickHouse, tenant: str, stream: str) -> NotFound:
-    """What to raise for a stream without events; names those there are."""
-    names = process_streams(ch, tenant)
-    have = f"the streams are {', '.join(names)}" if names else "there are no process events yet"
-    return NotFound(f"there are no events of the stream {stream!r}; {have}")
-
-
 def require_cases(ch: ClickHouse, tenant: str, stream: str) -> None:
-    """Raises NotFound for a stream without cases."""
-    if not ch.query(load_sql(_ROOM, "has_cases"), {"tenant": tenant, "stream": stream}).rows:
-        raise no_such_stream(ch, tenant, stream)
+    """Raises NotFound for a stream without cases; names the streams there are when it has no events either."""
+    if ch.query(load_sql(_ROOM, "has_cases"), {"tenant": tenant, "stream": stream}).rows:
+        return
+    names = process_streams(ch, tenant)
+    if stream in names:
+        raise NotFound(f"no cases of the stream {stream!r} have been made yet, or its events are all details")
+    have = f"the streams are {', '.join(names)}" if names else "there are no process events yet"
+    raise NotFound(f"there are no events of the stream {stream!r}; {have}")

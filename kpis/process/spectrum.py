@@ -8,13 +8,18 @@ complete pairs count: what a case waits for now is not in it. Definitions: docs/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from core.errors import InvalidInput
-from kpis.process.filters import ALL, CaseFilter, ask
-from storage import ClickHouse
+from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter
+from storage import ClickHouse, QueryResult, load_sql
 
+_ROOM = "kpis.process"
+OCCURRENCES = "/*occurrences*/"
+"""Where in a statement the transition's occurrences belong (`spectrum_occurrences.sql`)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_BUCKETS = 1_000
 MOST_LINES = 10_000
@@ -82,17 +87,17 @@ def spectrum(
         raise InvalidInput(f"buckets must be 1 to {MOST_BUCKETS}, got {buckets}")
     if not 0 <= limit <= MOST_LINES:
         raise InvalidInput(f"limit must be 0 to {MOST_LINES}, got {limit}")
-    pair = {"from_step": from_step, "to_step": to_step}
-    whole = ask(ch, "spectrum_bounds", tenant, stream, wanted, pair).dicts()[0]
+    pair = {"tenant": tenant, "stream": stream, "from_step": from_step, "to_step": to_step}
+    whole = _ask(ch, "spectrum_bounds", wanted, pair).dicts()[0]
     if not whole["count"]:
         return Spectrum(stream, from_step, to_step, 0, 0, None, (), ())
     q1, q2, q3 = whole["quartiles"]
     first, last = whole["first_ns"], whole["last_ns"]
     width = (last - first) // buckets + 1
     classes = {**pair, "q1": q1, "q2": q2, "q3": q3}
-    rows = ask(ch, "spectrum_buckets", tenant, stream, wanted, {**classes, "first": first, "width": width}).dicts()
+    rows = _ask(ch, "spectrum_buckets", wanted, {**classes, "first": first, "width": width}).dicts()
     filled = {row["number"]: row for row in rows}
-    lines = ask(ch, "spectrum_lines", tenant, stream, wanted, {**classes, "limit": limit}).rows if limit else []
+    lines = _ask(ch, "spectrum_lines", wanted, {**classes, "limit": limit}).rows if limit else []
     return Spectrum(
         stream,
         from_step,
@@ -114,6 +119,13 @@ def spectrum(
         ),
         tuple(SpectrumLine(*line) for line in lines),
     )
+
+
+def _ask(ch: ClickHouse, statement: str, wanted: CaseFilter, params: Mapping[str, Any]) -> QueryResult:
+    """Like `filters.ask`, for a statement about the occurrences of one transition."""
+    condition, values = wanted.conditions()
+    text = load_sql(_ROOM, statement).replace(OCCURRENCES, load_sql(_ROOM, "spectrum_occurrences"))
+    return ch.query(text.replace(PLACE, condition), {**params, **values}, LIMITS)
 
 
 def _moment(nanoseconds: int) -> datetime:

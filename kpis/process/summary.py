@@ -1,21 +1,21 @@
 """The process of a stream in numbers: cases, variants, directly-follows edges, durations, rework, working and waiting.
 
-The engine computes everything from `process_events`; only results come here. The statements run one after the other,
-so on a stream that is being written to at this moment they may differ by the events that arrived in between. All
-variants and edges are returned, which is right for a process and much for a stream of noise.
+Read from the table `cases`, so it is about the steps of cases whatever they were found from, and as fresh as the last
+run of the case jobs. The statements run one after the other: on a stream that is being written to at this moment they
+may differ by what arrived in between. All variants and edges are returned, which is right for a process and much for a
+stream of noise. Definitions: docs/process.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kpis.process.seen import no_such_stream
-from kpis.process.streams import value_streams
-from storage import ClickHouse, load_sql
-
-_ROOM = "kpis.process"
+from kpis.process.filters import ALL, CaseFilter, ask
+from kpis.process.seen import require_cases
+from storage import ClickHouse
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Bottleneck:
-    """An edge by the time cases wait on it; `count` is the number of gaps whose waiting is known."""
+class WaitingEdge:
+    """An edge by the time cases wait on it; `count` is the number of gaps that end at a known start."""
 
     from_step: str
     to_step: str
@@ -58,7 +58,7 @@ class WorkingWaiting:
 
     Working is the union of a case's intervals, `touch_s` their plain sum. Unknown is the gap before an event whose
     start is not known: it may have been work. `flow_efficiency` is working over the time whose use is known, None
-    when there is none.
+    when there is none. `edges`: the largest waiting first.
     """
 
     cycle_s: float
@@ -67,7 +67,7 @@ class WorkingWaiting:
     unknown_s: float
     touch_s: float
     events_without_start: int
-    bottlenecks: tuple[Bottleneck, ...]
+    edges: tuple[WaitingEdge, ...]
 
     @property
     def flow_efficiency(self) -> float | None:
@@ -78,18 +78,21 @@ class WorkingWaiting:
 
 @dataclass(frozen=True)
 class ProcessSummary:
-    """What `process_summary` found; durations in seconds, times in UTC. `working_waiting` needs start times."""
+    """What `process_summary` found; durations in seconds, times in UTC. `working_waiting` needs start times.
+
+    When the filter matched nothing, counts are 0, lists empty, and times and durations None.
+    """
 
     stream: str
     cases: int
     events: int
     activities: int
     rework_cases: int
-    case_median_s: float
-    case_mean_s: float
-    case_p90_s: float
-    first: datetime
-    last: datetime
+    case_median_s: float | None
+    case_mean_s: float | None
+    case_p90_s: float | None
+    first: datetime | None
+    last: datetime | None
     variants: tuple[Variant, ...]
     edges: tuple[Edge, ...]
     working_waiting: WorkingWaiting | None
@@ -102,8 +105,8 @@ class ProcessSummary:
             "events": self.events,
             "activities": self.activities,
             "rework_cases": self.rework_cases,
-            "first": self.first.isoformat(),
-            "data_through": self.last.isoformat(),
+            "first": self.first.isoformat() if self.first else None,
+            "data_through": self.last.isoformat() if self.last else None,
             "case_duration_s": {
                 "median": self.case_median_s,
                 "mean": self.case_mean_s,
@@ -138,50 +141,84 @@ class ProcessSummary:
                         "waiting_s": b.waiting_s,
                         "mean_s": b.mean_s,
                     }
-                    for b in ww.bottlenecks
+                    for b in ww.edges
                 ],
             }
         return out
 
 
-def process_summary(ch: ClickHouse, tenant: str, stream: str) -> ProcessSummary:
-    """Summarises the stream. Raises NotFound, naming the streams there are, when it has no events."""
-    known = value_streams().get(stream)
-    params = {"tenant": tenant, "stream": stream, "details": list(known.details) if known else []}
-    totals = ch.query(load_sql(_ROOM, "process_totals"), params).dicts()[0]
-    if not totals["cases"]:
-        raise no_such_stream(ch, tenant, stream)
-    edges = ch.query(load_sql(_ROOM, "process_edges"), params).dicts()
-    variants = ch.query(load_sql(_ROOM, "process_variants"), params).rows
+@dataclass(frozen=True)
+class CaseTotals:
+    """Numbers of whole cases; all zero, and the times and durations of a case None, when the filter matched nothing.
+
+    Durations in seconds. `cycle_s` is the sum of all durations: `working_s`, `unknown_s` and the rest, waiting.
+    `started_events` have a known start.
+    """
+
+    cases: int
+    events: int
+    activities: int
+    rework_cases: int
+    median_s: float | None
+    mean_s: float | None
+    p90_s: float | None
+    cycle_s: float
+    working_s: float
+    unknown_s: float
+    touch_s: float
+    started_events: int
+    first: datetime | None
+    last: datetime | None
+
+
+def totals_of_cases(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL) -> CaseTotals:
+    """How many cases the filter lets through, how long they take, and how many have rework."""
+    row = ask(ch, "summary_totals", tenant, stream, wanted).dicts()[0]
+    if not row["cases"]:
+        row |= dict.fromkeys(("median_s", "mean_s", "p90_s", "first", "last"))
+    return CaseTotals(**row)
+
+
+def rework_by_step(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL) -> Mapping[str, int]:
+    """In how many cases each step occurs more than once; steps that never do are left out."""
+    return dict(ask(ch, "summary_rework", tenant, stream, wanted).rows)
+
+
+def process_summary(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL) -> ProcessSummary:
+    """Summarises the cases that the filter lets through. Raises NotFound when the stream has no case at all."""
+    totals = totals_of_cases(ch, tenant, stream, wanted)
+    edges: list[dict[str, Any]] = []
+    variants: Sequence[Sequence[Any]] = ()
+    if totals.cases:
+        edges = ask(ch, "summary_edges", tenant, stream, wanted).dicts()
+        variants = ask(ch, "summary_variants", tenant, stream, wanted).rows
+    else:
+        require_cases(ch, tenant, stream)
     return ProcessSummary(
         stream=stream,
-        cases=totals["cases"],
-        events=totals["events"],
-        activities=totals["activities"],
-        rework_cases=totals["rework_cases"],
-        case_median_s=totals["median_s"],
-        case_mean_s=totals["mean_s"],
-        case_p90_s=totals["p90_s"],
-        first=totals["first_event"],
-        last=totals["last_event"],
+        cases=totals.cases,
+        events=totals.events,
+        activities=totals.activities,
+        rework_cases=totals.rework_cases,
+        case_median_s=totals.median_s,
+        case_mean_s=totals.mean_s,
+        case_p90_s=totals.p90_s,
+        first=totals.first,
+        last=totals.last,
         variants=tuple(Variant(tuple(activities), count) for activities, count in variants),
         edges=tuple(Edge(e["from_step"], e["to_step"], e["count"], e["mean_s"], e["median_s"]) for e in edges),
-        working_waiting=_working_waiting(ch, params, totals, edges) if totals["started_events"] else None,
+        working_waiting=_working_waiting(totals, edges) if totals.started_events else None,
     )
 
 
-def _working_waiting(
-    ch: ClickHouse, params: dict[str, Any], totals: dict[str, Any], edges: list[dict[str, Any]]
-) -> WorkingWaiting:
-    times = ch.query(load_sql(_ROOM, "process_working"), params).dicts()[0]
-    bottlenecks = [Bottleneck(e["from_step"], e["to_step"], e["waits"], e["waiting_s"]) for e in edges if e["waits"]]
-    bottlenecks.sort(key=lambda b: (-b.waiting_s, b.from_step, b.to_step))
+def _working_waiting(totals: CaseTotals, edges: Sequence[Mapping[str, Any]]) -> WorkingWaiting:
+    waited = [WaitingEdge(e["from_step"], e["to_step"], e["waits"], e["waiting_s"]) for e in edges if e["waits"]]
     return WorkingWaiting(
-        cycle_s=totals["cycle_s"],
-        working_s=times["working_s"],
-        waiting_s=max(0.0, totals["cycle_s"] - times["working_s"] - times["unknown_s"]),
-        unknown_s=times["unknown_s"],
-        touch_s=times["touch_s"],
-        events_without_start=totals["events"] - totals["started_events"],
-        bottlenecks=tuple(bottlenecks),
+        cycle_s=totals.cycle_s,
+        working_s=totals.working_s,
+        waiting_s=max(0.0, totals.cycle_s - totals.working_s - totals.unknown_s),
+        unknown_s=totals.unknown_s,
+        touch_s=totals.touch_s,
+        events_without_start=totals.events - totals.started_events,
+        edges=tuple(sorted(waited, key=lambda one: (-one.waiting_s, one.from_step, one.to_step))),
     )

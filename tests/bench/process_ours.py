@@ -17,7 +17,7 @@ from core import SystemClock, load_settings
 from kpis.process.cases import SETTLED, CaseJobs
 from kpis.process.filters import ask
 from kpis.process.process_map import process_map
-from kpis.process.summary_of_cases import rework_by_step, totals_of_cases
+from kpis.process.summary import rework_by_step, totals_of_cases
 from kpis.process.variants import variants
 from storage import ClickHouse, SegmentMeta, Signal, migrate_clickhouse, open_clickhouse
 from tests.bench.process_log import make_log

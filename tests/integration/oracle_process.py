@@ -1,6 +1,7 @@
 """Processes and waiting work computed a second time, in plain Python, as docs/process.md defines them.
 
-Case by case, for the simulated retailer: its steps carry their event's name, and its cases one currency.
+Case by case, from what the simulated retailer told (its steps carry their event's name, and its cases one currency) or
+from the events of a stream as they are stored, one by one.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
+
+import pytest
 
 from demo.model.facts import DAY, SECOND
+from storage import ClickHouse
 from tests.integration.oracle import Event, History, moment, percentile
 
 
@@ -34,9 +39,28 @@ class Process:
 
 
 def process(told: History, stream: str, details: Sequence[str]) -> Process:
-    """`details` are the events that are no steps. Durations are median, mean and p90; edges count, mean and median;
-    times cycle, working, waiting, unknown and touch; bottlenecks count and waiting."""
-    cases = _steps(told.cases(stream), details)
+    """`details` are the events that are no steps."""
+    return process_of(_steps(told.cases(stream), details))
+
+
+EVENTS = """
+SELECT CaseId, toUnixTimestamp64Nano(Timestamp), Seq, EventId, Step, toUnixTimestamp64Nano(StartTime)
+FROM process_events FINAL
+WHERE TenantId = {tenant:String} AND Stream = {stream:String}
+"""
+
+
+def stored(ch: ClickHouse, tenant: str, stream: str) -> list[list[Event]]:
+    """The cases of a stream without details, from its events; the engine only hands them over."""
+    cases: dict[str, list[Event]] = defaultdict(list)
+    for case, at, seq, event_id, step, start in ch.query(EVENTS, {"tenant": tenant, "stream": stream}).rows:
+        cases[case].append(Event(stream, case, at, seq, event_id, step, start, None, None, "", {}))
+    return [sorted(events, key=lambda event: event.order) for events in cases.values()]
+
+
+def process_of(cases: Sequence[Sequence[Event]]) -> Process:
+    """Of cases, each in its order. Durations are median, mean and p90; edges count, mean and median; times cycle,
+    working, waiting, unknown and touch; bottlenecks count and waiting."""
     gaps: dict[tuple[str, str], list[float]] = defaultdict(list)
     waits: dict[tuple[str, str], list[float]] = defaultdict(list)
     for events in cases:
@@ -47,9 +71,9 @@ def process(told: History, stream: str, details: Sequence[str]) -> Process:
                 waits[one.name, two.name].append(gap)
     lasted = [(max(e.at for e in events) - min(e.begun for e in events)) / SECOND for events in cases]
     every = [event for events in cases for event in events]
-    split = [_split(events) for events in cases]
-    working, unknown, touch = (sum(part[index] for part in split) for index in range(3))
     started = any(event.start is not None for event in every)
+    split = [_split(events) for events in cases] if started else []
+    working, unknown, touch = (sum(part[index] for part in split) for index in range(3))
     return Process(
         len(cases),
         len(every),
@@ -63,6 +87,32 @@ def process(told: History, stream: str, details: Sequence[str]) -> Process:
         (sum(lasted), working, sum(lasted) - working - unknown, unknown, touch) if started else None,
         {edge: (len(took), sum(took)) for edge, took in waits.items()} if started else {},
     )
+
+
+def assert_tells(answer: Mapping[str, Any], expected: Process) -> None:
+    """The printed summary has these numbers, all of them; sums of floats depend on their order in the last digits."""
+
+    def near(value: Any) -> Any:
+        return pytest.approx(value, rel=1e-9, abs=1e-6)
+
+    counts = (answer["cases"], answer["events"], answer["activities"], answer["rework_cases"])
+    assert counts == (expected.cases, expected.events, expected.activities, expected.rework)
+    assert list(answer["case_duration_s"].values()) == near(list(expected.durations))
+    assert (answer["first"], answer["data_through"]) == (expected.first.isoformat(), expected.last.isoformat())
+    assert len(answer["variants"]) == len(expected.variants)
+    assert {tuple(one["activities"]): one["count"] for one in answer["variants"]} == dict(expected.variants)
+    edges = {(one["from"], one["to"]): (one["count"], one["mean_s"], one["median_s"]) for one in answer["edges"]}
+    assert len(edges) == len(answer["edges"])
+    assert edges == {edge: near(figures) for edge, figures in expected.edges.items()}
+    times = answer.get("working_waiting")
+    assert (times is None) == (expected.times is None)
+    if times is not None:
+        names = ("cycle_s", "working_s", "waiting_s", "unknown_s", "touch_s")
+        assert tuple(times[name] for name in names) == near(expected.times)
+        found = {(one["from"], one["to"]): (one["count"], one["waiting_s"]) for one in times["bottlenecks"]}
+        assert found == {edge: near(figures) for edge, figures in expected.bottlenecks.items()}
+        waits = [one["waiting_s"] for one in times["bottlenecks"]]
+        assert waits == sorted(waits, reverse=True)
 
 
 def _steps(cases: Mapping[str, list[Event]], details: Sequence[str], until: int | None = None) -> list[list[Event]]:

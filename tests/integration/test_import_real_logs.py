@@ -1,4 +1,6 @@
-"""Event logs that other people made, from the file to the summary, against answers computed by independent code.
+"""Event logs that other people made, and how they are imported: as published, through the log, and twice.
+
+Whether every answer about them is right: test_process_truth.py.
 
 The files and the check live beside the repository (`shared/`, or where OPSINTEL_SHARED points) and are not part of it.
 """
@@ -19,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from collector import Collector
 from collector.importers import ColumnMapping, ImportReport, build_mapping, detect, import_file, log_sink
 from core import Settings, SystemClock
-from kpis.process import process_summary
+from kpis.process import CaseJobs, ProcessSummary, process_summary
 from storage import ClickHouse, SegmentMeta, Signal, StateDb
 
 pytestmark = pytest.mark.acceptance
@@ -93,7 +95,7 @@ def import_log(shared: Path, clickhouse: ClickHouse, tenant: str, tmp_path: Path
     return run
 
 
-def checked(shared: Path, tmp_path: Path, log_id: str, summary: Any) -> None:
+def checked(shared: Path, tmp_path: Path, log_id: str, summary: ProcessSummary) -> None:
     """Passes when every number is the right one."""
     output = tmp_path / "summary.json"
     output.write_text(json.dumps(summary.to_json()))
@@ -103,14 +105,10 @@ def checked(shared: Path, tmp_path: Path, log_id: str, summary: Any) -> None:
     assert done.stdout.endswith(" passed, 0 failed\n")
 
 
-@pytest.mark.parametrize("log_id", LOGS)
-def test_summary_is_right(
-    shared: Path, import_log: Import, clickhouse: ClickHouse, tenant: str, tmp_path: Path, log_id: str
-) -> None:
-    report = import_log(log_id)
-    summary = process_summary(clickhouse, tenant, log_id)
-    assert (report.rejected, report.events, report.cases) == (0, summary.events, summary.cases)
-    checked(shared, tmp_path, log_id, summary)
+def summed(ch: ClickHouse, tenant: str, stream: str) -> ProcessSummary:
+    """The summary, with the cases up to date."""
+    CaseJobs(ch, SystemClock()).run_once(tenant, stream)
+    return process_summary(ch, tenant, stream)
 
 
 @pytest.mark.parametrize("log_id", XES_LOGS)
@@ -119,7 +117,7 @@ def test_summary_of_xes_is_right(
 ) -> None:
     file, options = XES_LOGS[log_id]
     report = import_log(log_id, file, **options)
-    summary = process_summary(clickhouse, tenant, log_id)
+    summary = summed(clickhouse, tenant, log_id)
     assert (report.rejected, report.events, report.cases) == (0, summary.events, summary.cases)
     checked(shared, tmp_path, log_id, summary)
 
@@ -166,10 +164,10 @@ def test_an_object_centric_log_is_whole(
 @pytest.mark.parametrize("log_id", ["running_example", "purchasing_example", "ocel_orders", "olist_orders"])
 def test_importing_again_changes_nothing(import_log: Import, clickhouse: ClickHouse, tenant: str, log_id: str) -> None:
     first = import_log(log_id)
-    once = process_summary(clickhouse, tenant, log_id)
+    once = summed(clickhouse, tenant, log_id)
     again = import_log(log_id)
     assert (again.source, again.events) == (first.source, first.events)
-    assert process_summary(clickhouse, tenant, log_id) == once
+    assert summed(clickhouse, tenant, log_id) == once
 
 
 def test_through_the_write_ahead_log(
@@ -189,5 +187,5 @@ def test_through_the_write_ahead_log(
     finally:
         assert collector.stop()
     assert (entry.received, entry.stored, entry.quarantined, entry.pending) == (report.events, report.events, 0, 0)
-    summary = process_summary(clickhouse, tenant, "tickets")
+    summary = summed(clickhouse, tenant, "tickets")
     assert (summary.cases, summary.events) == (report.cases, report.events) == (4_580, 21_348)

@@ -280,20 +280,7 @@ def test_process_summary(world: World, stream: str) -> None:
     assert world.product.get("processes")["streams"] == world.told.streams
     answer = world.product.get(f"processes/{stream}/summary")
     expected = oracle_process.process(world.told, stream, STREAMS[stream].details)
-    counts = (answer["cases"], answer["events"], answer["activities"], answer["rework_cases"])
-    assert counts == (expected.cases, expected.events, expected.activities, expected.rework)
-    assert list(answer["case_duration_s"].values()) == near(list(expected.durations))
-    assert (answer["first"], answer["data_through"]) == (expected.first.isoformat(), expected.last.isoformat())
-    assert {tuple(one["activities"]): one["count"] for one in answer["variants"]} == dict(expected.variants)
-    edges = {(one["from"], one["to"]): (one["count"], one["mean_s"], one["median_s"]) for one in answer["edges"]}
-    assert edges == {edge: near(figures) for edge, figures in expected.edges.items()}
-    times = answer.get("working_waiting")
-    assert (times is None) == (expected.times is None)
-    if times is not None:
-        names = ("cycle_s", "working_s", "waiting_s", "unknown_s", "touch_s")
-        assert tuple(times[name] for name in names) == near(expected.times)
-        found = {(one["from"], one["to"]): (one["count"], one["waiting_s"]) for one in times["bottlenecks"]}
-        assert found == {edge: near(figures) for edge, figures in expected.bottlenecks.items()}
+    oracle_process.assert_tells(answer, expected)
 
 
 def test_waiting_now(world: World) -> None:

@@ -22,7 +22,7 @@ from core import SystemClock
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import ask
 from kpis.process.process_map import process_map
-from kpis.process.summary_of_cases import rework_by_step, totals_of_cases
+from kpis.process.summary import rework_by_step, totals_of_cases
 from storage import ClickHouse
 from tests.bench.process_worker import Answers, differences, digest
 from tests.integration.test_import_real_logs import LOGS, Import, import_log, shared

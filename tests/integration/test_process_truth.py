@@ -1,14 +1,13 @@
-"""Every answer that is read from `cases`, on event logs that other people made: equal to answers computed by
-independent code, and to the summary that is computed from the events themselves. Then input that nobody wants.
+"""Summary, map and variants on event logs that other people made: equal to answers computed by independent code, and
+in every edge, variant and time to those that plain Python computes from the stored events. Then input nobody wants.
 
 The files and the check live beside the repository, see test_import_real_logs.py.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from kpis.process import cases as case_jobs
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter
 from kpis.process.process_map import ProcessMap, process_map
-from kpis.process.summary_of_cases import rework_by_step, summary_of_cases, totals_of_cases
+from kpis.process.summary import rework_by_step, totals_of_cases
 from kpis.process.variants import variants
 from storage import ClickHouse, SegmentMeta, Signal
+from tests.integration.oracle_process import assert_tells, process_of, stored
 from tests.integration.test_import_real_logs import LOGS, Import, checked, import_log, shared
 from tests.unit.kpis_process.conftest import event, insert
 
@@ -33,32 +33,7 @@ __all__ = ["event", "import_log", "insert", "shared"]
 
 @pytest.fixture
 def jobs(clickhouse: ClickHouse) -> CaseJobs:
-    return CaseJobs(clickhouse, SystemClock())
-
-
-def assert_same(one: ProcessSummary, other: ProcessSummary) -> None:
-    """Counts, texts, order and percentiles to the bit; means and sums, which depend on the order of adding, nearly."""
-
-    def near(a: float, b: float) -> bool:
-        return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-9)
-
-    assert near(one.case_mean_s, other.case_mean_s)
-    assert [e.count for e in one.edges] == [e.count for e in other.edges]
-    assert all(near(a.mean_s, b.mean_s) for a, b in zip(one.edges, other.edges, strict=True))
-    bare = [replace(x, case_mean_s=0.0, working_waiting=None, edges=tuple(replace(e, mean_s=0.0) for e in x.edges))
-            for x in (one, other)]  # fmt: skip
-    assert bare[0] == bare[1]
-    mine, theirs = one.working_waiting, other.working_waiting
-    assert (mine is None) == (theirs is None)
-    if mine and theirs:
-        for name in ("cycle_s", "working_s", "waiting_s", "unknown_s", "touch_s", "events_without_start"):
-            assert near(getattr(mine, name), getattr(theirs, name)), name
-        assert len(mine.bottlenecks) == len(theirs.bottlenecks)
-        by_edge = {(b.from_step, b.to_step): b for b in theirs.bottlenecks}
-        for found in mine.bottlenecks:
-            wanted = by_edge[found.from_step, found.to_step]
-            assert found.count == wanted.count
-            assert near(found.waiting_s, wanted.waiting_s)
+    return CaseJobs(clickhouse, SystemClock(), settled=timedelta(0))
 
 
 def assert_map_tells_the_same(found: ProcessMap, summary: ProcessSummary) -> None:
@@ -90,9 +65,10 @@ def test_answers_from_cases_are_right(
 ) -> None:
     report = import_log(log_id)
     assert jobs.run_once(tenant, log_id).cases == report.cases
-    summary = summary_of_cases(clickhouse, tenant, log_id)
+    summary = process_summary(clickhouse, tenant, log_id)
+    assert (report.rejected, report.events, report.cases) == (0, summary.events, summary.cases)
     checked(shared, tmp_path, log_id, summary)
-    assert_same(summary, process_summary(clickhouse, tenant, log_id))
+    assert_tells(summary.to_json(), process_of(stored(clickhouse, tenant, log_id)))
     assert_map_tells_the_same(process_map(clickhouse, tenant, log_id), summary)
     shares = variants(clickhouse, tenant, log_id, limit=100_000)
     assert {one.steps: one.cases for one in shares.variants} == {v.activities: v.count for v in summary.variants}
@@ -112,10 +88,10 @@ def test_the_filter_decides_which_cases_are_summed_up(
 ) -> None:
     insert([event("1", "a", 3, start=0), event("1", "b", 10), event("2", "a", 1, start=0), event("2", "a", 30)])
     jobs.run_once(tenant)
-    whole = summary_of_cases(clickhouse, tenant, "s")
+    whole = process_summary(clickhouse, tenant, "s")
     assert (whole.cases, whole.events, whole.rework_cases) == (2, 4, 1)
     assert rework_by_step(clickhouse, tenant, "s") == {"a": 1}
-    one = summary_of_cases(clickhouse, tenant, "s", CaseFilter(contains=["b"]))
+    one = process_summary(clickhouse, tenant, "s", CaseFilter(contains=["b"]))
     assert (one.cases, one.events, one.rework_cases, one.case_median_s) == (1, 2, 0, 10.0)
     assert [(v.activities, v.count) for v in one.variants] == [(("a", "b"), 1)]
     assert one.working_waiting is not None
@@ -126,18 +102,25 @@ def test_nothing_found_says_why(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
 ) -> None:
     with pytest.raises(NotFound, match="there are no process events yet"):
-        summary_of_cases(clickhouse, tenant, "s")
+        process_summary(clickhouse, tenant, "s")
     insert([event("1", "a", 0)])
     with pytest.raises(NotFound, match="no cases of the stream 's' have been made yet"):
-        summary_of_cases(clickhouse, tenant, "s")
+        process_summary(clickhouse, tenant, "s")
     jobs.run_once(tenant)
     with pytest.raises(NotFound, match="no events of the stream 'x'; the streams are s"):
-        summary_of_cases(clickhouse, tenant, "x")
+        process_summary(clickhouse, tenant, "x")
+
+
+def test_a_filter_that_matches_nothing_gives_an_empty_summary(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    insert([event("1", "a", 3, start=0), event("1", "b", 9, start=5)])
+    jobs.run_once(tenant)
     nowhere = CaseFilter(contains=["z"])
-    with pytest.raises(NotFound, match="the filter matches none of the 1 cases of the stream 's'"):
-        summary_of_cases(clickhouse, tenant, "s", nowhere)
-    totals = totals_of_cases(clickhouse, tenant, "s", nowhere)
-    assert (totals.cases, totals.events, totals.first) == (0, 0, None)
+    assert process_summary(clickhouse, tenant, "s", nowhere).to_json() == {
+        "stream": "s", "cases": 0, "events": 0, "activities": 0, "rework_cases": 0, "first": None, "data_through": None,
+        "case_duration_s": {"median": None, "mean": None, "p90": None}, "variants": [], "edges": [],
+    }  # fmt: skip
     assert rework_by_step(clickhouse, tenant, "s", nowhere) == {}
 
 
@@ -156,7 +139,7 @@ def test_a_case_of_one_event(clickhouse: ClickHouse, tenant: str, insert: Insert
     found = process_map(clickhouse, tenant, "s")
     assert (found.cases, found.events, found.transitions) == (1, 1, ())
     assert [(one.step, one.starts, one.ends, one.timed, one.working) for one in found.steps] == [("a", 1, 1, 0, None)]
-    summary = summary_of_cases(clickhouse, tenant, "s")
+    summary = process_summary(clickhouse, tenant, "s")
     assert (summary.case_median_s, summary.case_p90_s, summary.edges, summary.working_waiting) == (0, 0, (), None)
     row = case_of(clickhouse, tenant)
     assert (row["Outcome"], row["ClosedAt"], row["Resources"]) == ("", None, [""])

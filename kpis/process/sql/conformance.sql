@@ -1,6 +1,5 @@
 -- What each rule says of the cases. `States` has one state a rule (`rule_sql.State`); a last one is put behind them for
--- the case as a whole: violated if any rule is, else unknown, else pending, else fulfilled. `Done…` are the steps in the order of their timestamps.
--- Durations in seconds.
+-- the case as a whole: violated if any rule is, else unknown, else pending, else fulfilled. Durations in seconds.
 SELECT
     Rule AS rule,
     count() AS cases,
@@ -32,27 +31,7 @@ FROM
         arrayPushBack(Own, toUInt8(multiIf(has(Own, 3), 3, has(Own, 4), 4, has(Own, 2), 2, 1))) AS States
     FROM
     (
-        SELECT
-            CaseId,
-            First,
-            Last,
-            Outcome,
-            ClosedAt,
-            Duration,
-            Value,
-            Currency,
-            LastStep,
-            Steps,
-            Attributes,
-            Ends = arraySort(Ends) AS Sorted,
-            if(Sorted, Steps, arraySort((x, e, i) -> (e, i), Steps, Ends, arrayEnumerate(Ends))) AS DoneSteps,
-            if(Sorted, EventNames, arraySort((x, e, i) -> (e, i), EventNames, Ends, arrayEnumerate(Ends))) AS DoneNames,
-            if(Sorted, Ends, arraySort((x, e, i) -> (e, i), Ends, Ends, arrayEnumerate(Ends))) AS DoneEnds,
-            if(Sorted, Actors, arraySort((x, e, i) -> (e, i), Actors, Ends, arrayEnumerate(Ends))) AS DoneActors,
-            if(Sorted, Systems, arraySort((x, e, i) -> (e, i), Systems, Ends, arrayEnumerate(Ends))) AS DoneSystems,
-            if(Sorted, Resources, arraySort((x, e, i) -> (e, i), Resources, Ends, arrayEnumerate(Ends))) AS DoneResources
-        FROM cases FINAL
-        WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND /*filter*/
+        /*steps as done*/
     )
 )
 ARRAY JOIN States AS Said, arrayEnumerate(States) AS Rule

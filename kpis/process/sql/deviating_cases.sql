@@ -13,27 +13,7 @@ SELECT
     count() OVER () AS total
 FROM
 (
-    SELECT
-        CaseId,
-        First,
-        Last,
-        Outcome,
-        ClosedAt,
-        Duration,
-        Value,
-        Currency,
-        LastStep,
-        Steps,
-        Attributes,
-        Ends = arraySort(Ends) AS Sorted,
-        if(Sorted, Steps, arraySort((x, e, i) -> (e, i), Steps, Ends, arrayEnumerate(Ends))) AS DoneSteps,
-        if(Sorted, EventNames, arraySort((x, e, i) -> (e, i), EventNames, Ends, arrayEnumerate(Ends))) AS DoneNames,
-        if(Sorted, Ends, arraySort((x, e, i) -> (e, i), Ends, Ends, arrayEnumerate(Ends))) AS DoneEnds,
-        if(Sorted, Actors, arraySort((x, e, i) -> (e, i), Actors, Ends, arrayEnumerate(Ends))) AS DoneActors,
-        if(Sorted, Systems, arraySort((x, e, i) -> (e, i), Systems, Ends, arrayEnumerate(Ends))) AS DoneSystems,
-        if(Sorted, Resources, arraySort((x, e, i) -> (e, i), Resources, Ends, arrayEnumerate(Ends))) AS DoneResources
-    FROM cases FINAL
-    WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND /*filter*/
+    /*steps as done*/
 )
 WHERE said = {state:UInt8} OR ({state:UInt8} = 10 AND said > 10)
 ORDER BY coalesce(value, 0) DESC, case_id

@@ -1,10 +1,11 @@
--- What the repeated steps are compared with: how often every step occurs, and in how many cases.
-SELECT Step AS step, count() AS events, uniqExact(CaseId) AS cases
+-- What the repeated steps are compared with: how often every step occurs, and in how many cases. A case is counted where
+-- the step occurs in it for the first time.
+SELECT Step AS step, count() AS events, countIf(Time = 1) AS cases
 FROM
 (
-    SELECT CaseId, Steps
+    SELECT Steps, arrayEnumerateUniq(Steps) AS Times
     FROM cases FINAL
     WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND /*filter*/
 )
-ARRAY JOIN Steps AS Step
+ARRAY JOIN Steps AS Step, Times AS Time
 GROUP BY step

@@ -3,7 +3,7 @@
 WITH
     (
         SELECT groupUniqArrayArray(Steps)
-        FROM cases FINAL
+        FROM cases
         WHERE TenantId = {tenant:String} AND Stream = {stream:String}
     ) AS Names
 SELECT

@@ -32,6 +32,19 @@ def test_the_map_as_a_table_and_as_json(api: Api) -> None:
     assert found == api.get(f"/api/v1/processes/stream-{mark}/map").json()
 
 
+def test_the_summary_for_people(api: Api) -> None:
+    """Counts, the number of variants and the durations in a line each, then the edges."""
+    mark = api.shop.mark
+    told = opsintel("summary", f"stream-{mark}", *through(api)).output
+    assert "cases 1" in told
+    assert "variants 1" in told
+    assert "case duration  median 1.0 min  mean 1.0 min  p90 1.0 min" in told
+    assert f"placed {mark}" in told
+    none = opsintel("summary", f"stream-{mark}", "--misses", f"paid {mark}", *through(api)).output
+    assert "case duration  median –" in none
+    assert "nothing matches" in none
+
+
 def test_options_are_the_parameters_of_the_api(api: Api) -> None:
     mark = api.shop.mark
     some = ("--contains", f"placed {mark}", "--contains", f"paid {mark}", "--min-duration", "1m", "--outcome", "open")

@@ -24,6 +24,19 @@ def test_the_map_is_up_to_date_when_it_is_asked_for(api: Api) -> None:
     }
 
 
+def test_the_summary_takes_the_filter_of_every_answer(api: Api) -> None:
+    """And a filter that matches nothing is no error."""
+    mark = api.shop.mark
+    path = f"/api/v1/processes/stream-{mark}/summary"
+    whole = api.get(path).json()
+    assert (whole["cases"], whole["events"], len(whole["variants"]), len(whole["edges"])) == (1, 2, 1, 1)
+    assert api.get(path, contains=f"placed {mark}", min_duration="1m").json() == whole
+    none = api.get(path, misses=f"placed {mark}").json()
+    assert (none["cases"], none["variants"], none["edges"], none["first"]) == (0, [], [], None)
+    assert none["case_duration_s"] == {"median": None, "mean": None, "p90": None}
+    assert "no parameter 'contain'" in refused(api.get(path, contain="x"), 400)
+
+
 def test_a_variant_can_be_selected_by_its_id(api: Api) -> None:
     path = f"/api/v1/processes/stream-{api.shop.mark}"
     (found,) = api.get(f"{path}/variants").json()["variants"]
