@@ -15,7 +15,7 @@ from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTil
 from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
 from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
 from kpis.process import ValueStream, bottlenecks, cases_at_risk
-from kpis.process.case_facets import CaseFacets, case_facets
+from kpis.process.case_facets import CaseFacets, case_facets, standing
 from kpis.process.case_streams import case_streams
 from kpis.process.filters import OPEN, CaseFilter
 from kpis.process.process_map import ProcessMap, process_map
@@ -26,10 +26,8 @@ from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_
 TREND = timedelta(days=14)
 QUEUES, LATENCY, WEBHOOKS = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 EDGES_SHOWN = 4
-MOST_VARIANTS = 5_000
-"""Cases that stand after a step are told by their variants; beyond so many variants the rarest are left out."""
-NONE = CaseFilter(case_ids=("",))
-"""Lets no case through."""
+NOBODY = ("",)
+"""Ids of no case."""
 SUBJECT = ("edge", "destination")
 """The labels that name what an alert is about; the others say which rule and how bad."""
 
@@ -100,11 +98,11 @@ class ServiceReads:
 
     def process_map(self, tenant: str, stream: str, question: CaseQuestion) -> ProcessMap:
         """Steps and transitions of the cases asked for."""
-        return process_map(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
+        return process_map(self._services.ch, tenant, stream, case_filter(question))
 
     def variants(self, tenant: str, stream: str, question: CaseQuestion) -> Variants:
         """The most frequent variants of the cases asked for."""
-        return variants(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
+        return variants(self._services.ch, tenant, stream, case_filter(question))
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         """Where open cases of the stream wait now, the dearest first."""
@@ -112,34 +110,19 @@ class ServiceReads:
 
     def standing(self, tenant: str, stream: str, question: CaseQuestion) -> Mapping[str, int]:
         """How many of the open cases asked for stand after each step, where it is known which are open."""
-        open_ones = _open(self._filter(tenant, stream, question))
-        if open_ones is None or not self._watched(stream):
-            return {}
-        steps = process_map(self._services.ch, tenant, stream, open_ones).steps
-        return {one.step: one.ends for one in steps if one.ends}
+        open_ones = _open(case_filter(question))
+        return standing(self._services.ch, tenant, stream, open_ones) if self._watched(stream) else {}
 
     def risks(self, tenant: str, stream: str, question: CaseQuestion) -> Sequence[CaseAtRisk]:
         """Open cases of those asked for that may miss their promise, the dearest first."""
-        wanted = self._filter(tenant, stream, question)
+        wanted = case_filter(question)
         return cases_at_risk(
             self._services.ch, tenant, self._services.clock.now(), self._watched(stream), wanted=wanted
         )
 
     def facets(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFacets:
         """Attributes, values and outcomes of the cases asked for."""
-        return case_facets(self._services.ch, tenant, stream, self._filter(tenant, stream, question))
-
-    def _filter(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFilter:
-        """The question as a filter: what stands after a step is what follows a variant that ends with it."""
-        wanted = case_filter(question)
-        if not question.waits:
-            return wanted
-        there = _open(replace(wanted, contains=(*wanted.contains, question.waits)))
-        if there is None:
-            return NONE
-        found = variants(self._services.ch, tenant, stream, there, limit=MOST_VARIANTS).variants
-        ids = tuple(one.id for one in found if one.steps[-1] == question.waits)
-        return replace(there, variants=ids) if ids else NONE
+        return case_facets(self._services.ch, tenant, stream, case_filter(question))
 
     def _watched(self, stream: str) -> dict[str, ValueStream]:
         """The stream alone, if it is known when its cases are over; else none, so that nothing is waited for."""
@@ -189,8 +172,8 @@ class ServiceActions:
 
 
 def case_filter(question: CaseQuestion) -> CaseFilter:
-    """What a page asks, as the answers take it; all but `waits`, which takes a look at the cases."""
-    return CaseFilter(
+    """What a page asks, as the answers take it."""
+    wanted = CaseFilter(
         start=question.start,
         contains=question.contains,
         misses=question.misses,
@@ -202,6 +185,7 @@ def case_filter(question: CaseQuestion) -> CaseFilter:
         variants=() if question.variant is None else (question.variant,),
         outcomes=question.outcomes,
     )
+    return _open(replace(wanted, last_steps=(question.waits,))) if question.waits else wanted
 
 
 def _by_name(pairs: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
@@ -211,10 +195,10 @@ def _by_name(pairs: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def _open(wanted: CaseFilter) -> CaseFilter | None:
-    """The open ones of the cases; None when the filter lets only closed ones through."""
+def _open(wanted: CaseFilter) -> CaseFilter:
+    """The open ones of the cases; none when the filter lets only closed ones through."""
     if wanted.outcomes and OPEN not in wanted.outcomes:
-        return None
+        return replace(wanted, case_ids=NOBODY)
     return replace(wanted, outcomes=(OPEN,))
 
 

@@ -61,3 +61,8 @@ def case_facets(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = A
         ),
         outcomes,
     )
+
+
+def standing(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL) -> dict[str, int]:
+    """How many of the cases that the filter lets through have each step as their latest."""
+    return {one["step"]: one["cases"] for one in ask(ch, "facet_last_steps", tenant, stream, wanted).dicts()}

@@ -40,9 +40,10 @@ class CaseFilter:
     """All conditions hold together; within one list of values any of them suffices, unless said otherwise.
 
     `contains` and `misses`: every step named must, or must not, occur. `follows`: pairs (a, b) of which b comes
-    directly after a somewhere. `attributes`: case attribute to allowed values; `excluded`: to values that are not
-    allowed. Durations in seconds, bounds included. `variants`: ids as the answers give them. `outcomes`: terminal
-    events, or `open` and `closed`. `min_value`: in the case's own currency.
+    directly after a somewhere. `last_steps`: whose latest event is one of these: of open cases, where they stand.
+    `attributes`: case attribute to allowed values; `excluded`: to values that are not allowed. Durations in seconds,
+    bounds included. `variants`: ids as the answers give them. `outcomes`: terminal events, or `open` and `closed`.
+    `min_value`: in the case's own currency.
     """
 
     start: datetime | None = None
@@ -51,6 +52,7 @@ class CaseFilter:
     contains: Sequence[str] = ()
     misses: Sequence[str] = ()
     follows: Sequence[tuple[str, str]] = ()
+    last_steps: Sequence[str] = ()
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
     min_duration_s: float | None = None
@@ -88,6 +90,8 @@ class CaseFilter:
         for before, after in self.follows:
             pair = f"x = {bound(before, 'String')} AND y = {bound(after, 'String')}"
             parts.append(f"arrayExists((x, y) -> {pair}, arrayPopBack(Steps), arrayPopFront(Steps))")
+        if self.last_steps:
+            parts.append(f"has({bound(list(self.last_steps), 'Array(String)')}, LastStep)")
         for wanted, no in ((self.attributes, ""), (self.excluded, "NOT ")):
             for name, values in wanted.items():
                 found = f"Attributes[{bound(name, 'String')}]"
