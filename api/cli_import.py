@@ -48,9 +48,15 @@ def import_(
     start: Annotated[str | None, typer.Option(help="Column of the start time.")] = None,
     resource: Annotated[str | None, typer.Option(help="Column of who did it.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="A mapping file; options win over it.")] = None,
-    keep: Annotated[list[str] | None, typer.Option(help="Keep rows with COLUMN=VALUE only; repeatable.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Keep rows with COLUMN=VALUE only; again: either, or another column.")
+    ] = None,
     timezone: Annotated[str | None, typer.Option(help="Zone of times without an offset; UTC if not given.")] = None,
     timestamp_format: Annotated[str | None, typer.Option(help="strptime format; ISO 8601 if not given.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="CSV: what separates cells; the header tells it if not given.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="CSV: text encoding; utf-8 if not given.")] = None,
     format_: Annotated[
         str, typer.Option("--format", help="csv, parquet, xes or ocel; the file's content tells it if not given.")
     ] = "",
@@ -78,6 +84,8 @@ def import_(
         keep=keep or (),
         timezone=timezone,
         timestamp_format=timestamp_format,
+        delimiter=delimiter,
+        encoding=encoding,
         case_object=case_object,
         classifier=classifier,
         lifecycle=lifecycle,

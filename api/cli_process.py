@@ -8,9 +8,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from api.cli_data import Tenant, Token, Url, ask
@@ -18,7 +20,8 @@ from api.process import ANSWERS, Answer, Parameter
 from core import DEFAULT_TENANT, SystemClock, load_settings
 from kpis import CaseJobs, ProcessModels
 
-SHOWN = 25
+SHOWN, LISTED, WRITTEN = 25, 50, 300
+"""Rows of a table, elements of a list in it, characters of a text in it; `--json` has all."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?\+00:00")
 
 
@@ -81,7 +84,7 @@ def _texts(given: Any) -> Sequence[str]:
 
 def _answered(answer: Answer, stream: str, values: dict[str, Sequence[str]], url: str, token: str, tenant: str) -> Any:
     if url:
-        return ask(url, token, f"/api/v1/processes/{stream}/{answer.name}", values)
+        return ask(url, token, f"/api/v1/processes/{quote(stream, safe='')}/{answer.name}", values)
     from api.composition import opened_stores
 
     clock, settings = SystemClock(), load_settings()
@@ -103,7 +106,7 @@ def _show(answer: Answer, found: Any) -> None:
             _show_line(console, name, value)
     rows = found.get(answer.rows, [])
     if not rows:
-        console.print("nothing matches" if not found.get("cases", 1) else "no rows")
+        console.print("no rows" if _matched(found) else "nothing matches")
         return
     table = Table(header_style="bold")
     for heading, path in answer.columns.items():
@@ -132,14 +135,16 @@ def _dig(row: Any, path: str) -> Any:
 
 
 def _text(name: str, value: Any) -> str:
+    """For a terminal: with brackets in names shown, and not taken for markup."""
     if value is None:
         return "–"
     if isinstance(value, list):
-        return (" → " if name == "steps" else "; ").join(str(one) for one in value)
+        more = [f"… {len(value) - LISTED:,} more"] if len(value) > LISTED else []
+        return (" → " if name == "steps" else "; ").join([*map(_plain, value[:LISTED]), *more])
     if isinstance(value, str) and (moment := _MOMENT.fullmatch(value)):
         return f"{moment[1]} {moment[2]}Z"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return _plain(value)
     if name.endswith("_s"):
         return _length(float(value))
     if name.endswith(("share", "rate", "fitness", "efficiency")) or name.startswith("p_"):
@@ -147,8 +152,21 @@ def _text(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
+def _plain(value: Any) -> str:
+    text = str(value)
+    if len(text) > WRITTEN:
+        text = f"{text[:WRITTEN]}…"
+    return escape(text) if "[" in text else text
+
+
 def _length(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if abs(seconds) >= size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.1f} s"
+
+
+def _matched(found: Any) -> int:
+    """How many cases the filter let through; 1 for an answer that takes none. `cases` may be some of them."""
+    cases = found.get("cases", 1)
+    return int(found.get("checked", found.get("total", len(cases))) if isinstance(cases, list) else cases)

@@ -8,9 +8,11 @@ from typing import Any
 from api.jsonable import jsonable
 from api.process.answer import Answer, Question
 from api.process.query import Parameter, a_number, a_whole, one_of
+from core import InvalidInput
 from kpis.process import (
     State,
     calendar_gaps,
+    case_count,
     conformance,
     deviating_cases,
     temporal_deviations,
@@ -50,22 +52,25 @@ def _deviations(question: Question, options: Mapping[str, Any]) -> Any:
         state=STATES[options["state"]],
         limit=options["limit"],
     )
-    return jsonable(found)
+    return jsonable(found) | {"checked": case_count(question.ch, question.tenant, question.stream, question.wanted)}
 
 
 def _temporal(question: Question, options: Mapping[str, Any]) -> Any:
     profile = temporal_profile(question.ch, question.tenant, question.stream, question.wanted)
     found = temporal_deviations(question.ch, question.tenant, profile, question.wanted, zeta=options["zeta"])
-    return {"profile": jsonable(profile), **jsonable(found)}
+    return {"profile": jsonable(profile), **jsonable(found), "cases": profile.cases, "deviating": found.cases}
 
 
 def _gaps(question: Question, options: Mapping[str, Any]) -> Any:
-    known = question.models.streams.get(question.stream)
+    known, calendars = question.models.streams.get(question.stream), question.models.calendars
+    if options["calendar"] and options["calendar"] not in calendars:
+        have = ", ".join(sorted(calendars)) or "none"
+        raise InvalidInput(f"calendar: there is no {options['calendar'][:64]!r}; there are {have}")
     found = calendar_gaps(
         question.ch,
         question.tenant,
         question.stream,
-        question.models.calendars,
+        calendars,
         question.wanted,
         calendar=options["calendar"] or (known.calendar if known else ""),
         by_step=known.calendars if known else {},

@@ -5,17 +5,23 @@ Raises core.InvalidInput that names the parameter, what was given and what is al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.durations import parse_duration
 from core import InvalidInput
 from kpis import CaseFilter, TimeBasis
+from kpis.process import storable
 
 Values = Mapping[str, Sequence[str]]
 _T = TypeVar("_T")
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_DIGITS = 25
+MOST_VALUES = 1_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Parameter:
             return () if self.repeated else self.default
         if len(given) > 1 and not self.repeated:
             raise InvalidInput(f"{self.name} may be given once, got {len(given)} values")
+        if len(given) > MOST_VALUES:
+            raise InvalidInput(f"{self.name} may be given {MOST_VALUES:,} times, got {len(given):,} values")
         try:
             found = tuple(self.read(text) for text in given)
         except InvalidInput as error:
@@ -46,7 +54,7 @@ class Parameter:
 
 
 def a_time(text: str) -> datetime:
-    """ISO 8601 with an offset."""
+    """ISO 8601 with an offset; where no event can be, the nearest time at which one can: `9999` is for ever."""
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -54,9 +62,17 @@ def a_time(text: str) -> datetime:
     if found.tzinfo is None:
         raise InvalidInput(f"{text[:40]!r} has no time zone", hint="append Z for UTC")
     try:
-        return found.astimezone(UTC)
+        return storable(found.astimezone(UTC))
     except OverflowError:
         raise InvalidInput(f"{text[:40]!r} is out of range") from None
+
+
+def a_zone(text: str) -> str:
+    """The IANA name of a time zone."""
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last: a name that no file can have
+        raise InvalidInput(f"there is no time zone {text[:64]!r}", hint="such as Europe/Berlin") from None
 
 
 def a_length(text: str) -> float:
@@ -72,9 +88,12 @@ def a_whole(least: int, greatest: int) -> Callable[[str], int]:
     """A whole number in a range."""
 
     def read(text: str) -> int:
-        if not text.strip().lstrip("-").isascii() or not text.strip().lstrip("-").isdigit():
+        tidy = text.strip()
+        if not _WHOLE.fullmatch(tidy):
             raise InvalidInput(f"{text[:40]!r} is no whole number")
-        return int(_within(int(text), least, greatest))
+        if len(tidy) > _DIGITS:  # more than any bound has, and more than may be turned into a number
+            raise InvalidInput(f"must be {least:g} to {greatest:g}, got {tidy[:_DIGITS]}…")
+        return int(_within(int(tidy), least, greatest))
 
     return read
 

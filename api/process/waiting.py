@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from api.jsonable import jsonable
 from api.process.answer import LIMIT, Answer, Question, told
-from api.process.query import Parameter, a_length, a_number, a_time, a_whole
+from api.process.query import Parameter, a_length, a_number, a_time, a_whole, a_zone
+from core import InvalidInput
 from kpis.process import (
     bottlenecks,
     calibration,
@@ -17,7 +19,8 @@ from kpis.process import (
     waiting_causes,
 )
 
-ZONE = Parameter("timezone", "time zone of working hours, such as Europe/Berlin", default="UTC")
+LONGEST_PAST = timedelta(days=1_100)
+ZONE = Parameter("timezone", "time zone of working hours, such as Europe/Berlin", a_zone, default="UTC")
 
 
 def _bottlenecks(question: Question, options: Mapping[str, Any]) -> Any:
@@ -26,13 +29,16 @@ def _bottlenecks(question: Question, options: Mapping[str, Any]) -> Any:
 
 
 def _past(question: Question, options: Mapping[str, Any]) -> Any:
+    start, end = options["since"], options["until"] or question.now
+    if end - start > LONGEST_PAST:
+        raise InvalidInput(f"the period is looked at hour by hour: at most {LONGEST_PAST.days} days, got {end - start}")
     found = historical_bottlenecks(
         question.ch,
         question.tenant,
         question.stream,
         question.wanted,
-        start=options["since"],
-        end=options["until"] or question.now,
+        start=start,
+        end=end,
         streams=question.models.streams,
     )
     return {"stream": question.stream, "bottlenecks": jsonable(found)}

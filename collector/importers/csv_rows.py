@@ -1,9 +1,9 @@
 """CSV records with the line they start on.
 
 Quoted line ends, CRLF and a byte order mark are ordinary. Blank lines are no records. A record that cannot be parsed,
-or that has another number of cells than the header, is given up *one line at a time*: when a stray quote has
-swallowed the lines after it, those are read again as records of their own. A cell may have 131,072 characters and a
-line 1,048,576; what is longer is refused, so that one broken line cannot take the memory.
+or that has another number of cells than the header (empty ones at the end apart), is given up *one line at a time*:
+when a stray quote has swallowed the lines after it, those are read again as records of their own. A cell may have
+131,072 characters and a line 1,048,576; what is longer is refused, so that one broken line cannot take the memory.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class CsvTable:
     def __init__(self, stream: TextIO, raw: IO[bytes], size: int, delimiter: str, name: str, encoding: str) -> None:
         self._stream, self._raw, self._size, self._name, self._encoding = stream, raw, size, name, encoding
         self._lines = _Lines(stream)
-        self._number = 0
+        self._number = self._undecoded = 0
         self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         self.columns = tuple(self._decoded(self._header))
 
@@ -87,7 +87,9 @@ class CsvTable:
         return min(1.0, self._raw.tell() / self._size) if self._size else 1.0
 
     def notes(self) -> list[str]:
-        return []
+        if not self._undecoded:
+            return []
+        return [f"{self._undecoded:,} rows are not {self._encoding} text; --encoding names another, such as cp1252"]
 
     def close(self) -> None:
         self._stream.close()
@@ -125,9 +127,12 @@ class CsvTable:
                 return Broken(number, line, f"is not CSV: {problem}", [self._lines.give_up_first()])
             if not cells or (width > 1 and len(cells) == 1 and not cells[0].strip()):
                 continue
+            if len(cells) > width and not any(cells[width:]):  # a separator at the end of every line
+                cells = cells[:width]
             if len(cells) != width:
                 reason = f"has {len(cells)} cells, the header has {width}"
                 return Broken(number, line, reason, [self._lines.give_up_first()])
             if not is_text(cells):
+                self._undecoded += 1
                 return Broken(number, line, f"is not {self._encoding} text", cells)
             return Row(number, line, cells)

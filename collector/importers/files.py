@@ -7,6 +7,7 @@ also means that a damaged archive and XML that is not well-formed are refused be
 from __future__ import annotations
 
 import contextlib
+import csv
 import gzip
 import hashlib
 import io
@@ -42,6 +43,7 @@ _NOT_OURS = {
 _OURS = "CSV, Parquet, XES and OCEL 2.0 (JSON, XML, SQLite) can be imported"
 _OCEL_XML = re.compile(rb"<(object-types|event-types|objects|events)\b")
 _XES = re.compile(rb"<([\w.-]+:)?log\b")
+_DELIMITERS = ",;\t|"
 _HEAD = 1 << 16
 _CHUNK = 1 << 18
 
@@ -143,13 +145,27 @@ def _csv(path: Path, content: IO[bytes], raw: IO[bytes], size: int, mapping: Col
         marked = start.read(2) in _UTF16
     if marked and mapping.encoding.startswith("utf-8"):
         raise InvalidInput(f"{path.name}: is UTF-16 text, not {mapping.encoding}", hint='set encoding = "utf-16"')
+    delimiter = mapping.delimiter or _delimiter(path, mapping)
     text = io.TextIOWrapper(content, encoding=mapping.encoding, errors="surrogateescape", newline="")
-    delimiter = mapping.delimiter or ("\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else ",")
     try:
         return CsvTable(text, raw, size, delimiter, path.name, mapping.encoding)
     except BaseException:
         text.close()
         raise
+
+
+def _delimiter(path: Path, mapping: ColumnMapping) -> str:
+    """The first of the usual ones with which the header has all columns of the mapping; else what the name says."""
+    usual: str = "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else ","
+    with _content(path) as start:
+        text = start.read(_HEAD).decode(mapping.encoding, "replace").removeprefix("\ufeff")
+    candidates: tuple[str, ...] = (usual, *_DELIMITERS)
+    for one in candidates:
+        with contextlib.suppress(csv.Error):
+            header = next((cells for cells in csv.reader(io.StringIO(text, ""), delimiter=one) if cells), [])
+            if mapping.named_columns <= set(header):
+                return one
+    return usual
 
 
 def _detect(path: Path, first: bytes) -> str:

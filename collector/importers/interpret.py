@@ -186,7 +186,7 @@ class Interpreter:
         pairs = [(key, text) for index, key in self._others if (text := cells[index])]
         for index, key, numeric in self._named:
             text = cells[index].strip()
-            if text:
+            if text and not (numeric and text.lower() == "nan"):  # how floats say that there is no value
                 pairs.append((key, _number(text, self._columns[index]) if numeric else text))
         return pairs + self._constants
 
@@ -262,7 +262,7 @@ def _time(read: Callable[[str], int], text: str, column: str) -> int:
 
 def _number(text: str, column: str) -> str:
     try:
-        if Decimal(text).is_finite():
+        if Decimal(text).is_finite() and text.isascii() and "_" not in text:  # both are Python's own idea of a number
             return text
     except InvalidOperation:
         pass

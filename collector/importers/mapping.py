@@ -115,7 +115,9 @@ class ColumnMapping(_Part):
     timestamp_format: str = Field(
         "iso", description="`iso`, `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns` or strptime."
     )
-    delimiter: str = Field("", description="One character; empty means a tab for .tsv files, else a comma.")
+    delimiter: str = Field(
+        "", description="One character; empty means that with which the header has the mapping's columns."
+    )
     encoding: str = Field("utf-8-sig", description="Text encoding of a CSV file.")
     case_object: str = Field("", description="OCEL: the object type that is the case.")
     classifier: str = Field("", description="XES: the classifier that makes the activity.")
@@ -188,6 +190,13 @@ class ColumnMapping(_Part):
             seen.add(name)
 
     @property
+    def named_columns(self) -> frozenset[str]:
+        """Every column that the mapping speaks of."""
+        named = [*self.columns.model_dump().values(), *(keep.column for keep in self.keep), *self.attributes]
+        named += [*self.objects.values(), *([self.explode.column] if self.explode else [])]
+        return frozenset([*named, *(self.wide.timestamps if self.wide else ())]) - {""}
+
+    @property
     def zone(self) -> tzinfo:
         """The zone of times without an offset."""
         return UTC if self.timezone == "UTC" else zoneinfo.ZoneInfo(self.timezone)
@@ -201,6 +210,8 @@ def build_mapping(
     keep: Sequence[str] = (),
     timezone: str | None = None,
     timestamp_format: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
     case_object: str | None = None,
     classifier: str | None = None,
     lifecycle: str | None = None,
@@ -209,8 +220,9 @@ def build_mapping(
     """Reads the mapping file, if any, lets the given options win, and checks the whole.
 
     `columns` has the keys of `Columns`; None values are left alone. `keep` are texts `COLUMN=VALUE`, added to the
-    file's filters. `kind` is what `detect` found: XES and OCEL say themselves where case, activity and time are. Raises
-    NotFound for a missing file and InvalidInput that names the key, the value and the way out.
+    file's filters; of several for one column any suffices. `kind` is what `detect` found: XES and OCEL say themselves
+    where case, activity and time are. Raises NotFound for a missing file and InvalidInput that names the key, the value
+    and the way out.
     """
     data = _read(file) if file else {}
     given = {name: name_in_file for name, name_in_file in (columns or {}).items() if name_in_file is not None}
@@ -221,13 +233,15 @@ def build_mapping(
         "stream": stream,
         "timezone": timezone,
         "timestamp_format": timestamp_format,
+        "delimiter": delimiter,
+        "encoding": encoding,
         "case_object": case_object,
         "classifier": classifier,
         "lifecycle": lifecycle,
     }
     data |= {key: value for key, value in options.items() if value is not None}
     if keep:
-        data["keep"] = [*data.get("keep", []), *(_keep(text) for text in keep)]
+        data["keep"] = [*data.get("keep", []), *_keeps(keep)]
     _defaults(data, kind)
     try:
         return ColumnMapping.model_validate(data)
@@ -280,11 +294,15 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file}: cannot be read: {problem.strerror}") from None
 
 
-def _keep(text: str) -> dict[str, str]:
-    column, sign, value = text.partition("=")
-    if not sign or not column:
-        raise InvalidInput(f"a filter is written COLUMN=VALUE, got {text!r}")
-    return {"column": column, "equals": value}
+def _keeps(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """A filter for each column: one that is given again is any of the values, for it cannot be both."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        column, sign, value = text.partition("=")
+        if not sign or not column:
+            raise InvalidInput(f"a filter is written COLUMN=VALUE, got {text!r}")
+        found.setdefault(column, []).append(value)
+    return [{"column": column, "equals": values} for column, values in found.items()]
 
 
 def _explain(error: dict[str, Any]) -> str:

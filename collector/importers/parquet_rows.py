@@ -1,13 +1,15 @@
 """Parquet rows, as text, batch by batch.
 
 Every value becomes the text that Arrow's own cast gives it; times become ISO 8601 with `Z` when the column has a zone
-and without an offset when it has none; lists and structs become JSON. No more than one batch of 4,096 rows is held.
+and without an offset when it has none; lists and structs become JSON; large floats are written out in digits, and one
+that is no number (NaN) is a missing value, as data frames mean it. No more than one batch of 4,096 rows is held.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,8 @@ def _texts(column: Any) -> list[str]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):  # UUIDs, JSON
+        return ["" if value is None else str(value) for value in column.to_pylist()]
     if pa.types.is_nested(kind):
         return ["" if value is None else json.dumps(value, default=str) for value in column.to_pylist()]
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -78,12 +82,21 @@ def _texts(column: Any) -> list[str]:
         texts = pc.cast(column, pa.string())
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         texts = column
+    elif pa.types.is_floating(kind):
+        return [_written_out(text) for text in pc.cast(column, pa.string()).to_pylist()]
     else:
         texts = pc.cast(column, pa.string())
     try:
         return ["" if value is None else value for value in texts.to_pylist()]
     except UnicodeDecodeError:
         return _decoded(texts.cast(pa.large_binary()))
+
+
+def _written_out(number: str | None) -> str:
+    """A float without an exponent, as long as that is no more than Unix time needs."""
+    if number is None or number == "nan":
+        return ""
+    return format(Decimal(number), "f") if "e+" in number and len(number.partition("e+")[2]) < 3 else number
 
 
 def _decoded(column: Any) -> list[str]:

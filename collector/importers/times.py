@@ -1,8 +1,9 @@
 """Text to nanoseconds since 1970 in UTC, exactly.
 
 ISO 8601 with `T` or a space, with an offset (`+01:00`, `+0100`, `Z`, ` UTC`) or without (then the mapping's zone
-holds), up to nine digits of a second; Unix time; any strptime format. A local time that occurs twice (clocks set
-back) is read as the first of the two. It does not guess between day-month and month-day: give the format.
+holds), up to nine digits of a second, 24:00 for the end of a day; Unix time; any strptime format. A local time that
+occurs twice (clocks set back) is read as the first of the two. It does not guess between day-month and month-day:
+give the format.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _ZERO = timedelta(0)
 _SCALES = {"epoch_s": NS, "epoch_ms": 1_000_000, "epoch_us": 1_000, "epoch_ns": 1}
 _UNIX = re.compile(r"\d{9,20}(\.\d{1,9})?", re.ASCII)
 _SLASHES = re.compile(r"(\d{4})/(\d\d)/(\d\d)\b", re.ASCII)
-_UTC_WORD = re.compile(r"\s*(UTC|GMT)$", re.IGNORECASE)
+_UTC_WORD = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
+_SPACED_OFFSET = re.compile(r"\s+(?=[+-]\d\d)", re.ASCII)
+_MIDNIGHT = re.compile(r"(?<=[T ])24(?=:?00(:?00([.,]0+)?)?(Z|[+-]|$))", re.ASCII)
 _FRACTION = re.compile(r"[.,](\d{7,})", re.ASCII)
 
 
@@ -67,7 +70,7 @@ def _iso(text: str, zone: tzinfo) -> int:
     except ValueError:
         moment = _iso_variant(text)
     beyond = 0
-    if len(text) > 26 and (match := _FRACTION.search(text)):  # the parser cuts below a microsecond
+    if len(text) > 22 and (match := _FRACTION.search(text)):  # the parser cuts below a microsecond
         beyond = int(match[1][6:9].ljust(3, "0"))
     try:
         return _nanoseconds(moment, zone) + beyond
@@ -76,10 +79,11 @@ def _iso(text: str, zone: tzinfo) -> int:
 
 
 def _iso_variant(text: str) -> datetime:
-    tidy = _SLASHES.sub(r"\1-\2-\3", _UTC_WORD.sub("Z", text), count=1)
+    tidy = _SPACED_OFFSET.sub("", _SLASHES.sub(r"\1-\2-\3", _UTC_WORD.sub("Z", text), count=1))
+    tidy, midnights = _MIDNIGHT.subn("00", tidy)
     try:
-        return datetime.fromisoformat(tidy)
-    except ValueError:
+        return datetime.fromisoformat(tidy) + timedelta(days=midnights)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not an ISO 8601 time; give timestamp_format if it is another") from None
 
 

@@ -4,12 +4,12 @@ from kpis.process.bottlenecks import bottlenecks
 from kpis.process.calendar_gaps import CalendarGap, calendar_gaps
 from kpis.process.calendars import Calendar
 from kpis.process.calibration import Backtest, Calibration, backtest, calibration
-from kpis.process.case_list import CaseList, CaseOrder, CaseRow, case_list
+from kpis.process.case_list import CaseList, CaseOrder, CaseRow, case_count, case_list
 from kpis.process.cases import CaseJobs, CasesReport
 from kpis.process.conformance import Conformance, conformance
 from kpis.process.deviations import DeviatingCases, deviating_cases
 from kpis.process.durations import Durations, durations
-from kpis.process.filters import CaseFilter, TimeBasis
+from kpis.process.filters import CaseFilter, TimeBasis, storable
 from kpis.process.handovers import Handovers, Holder, handovers
 from kpis.process.object_map import ObjectMap, object_map
 from kpis.process.past_bottlenecks import HistoricalBottleneck, historical_bottlenecks
@@ -76,6 +76,7 @@ __all__ = [
     "bottlenecks",
     "calendar_gaps",
     "calibration",
+    "case_count",
     "case_list",
     "case_timeline",
     "cases_at_risk",
@@ -93,6 +94,7 @@ __all__ = [
     "rework",
     "spectrum",
     "splits",
+    "storable",
     "temporal_deviations",
     "temporal_profile",
     "touches",

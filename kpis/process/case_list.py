@@ -59,6 +59,11 @@ class CaseList:
     cases: tuple[CaseRow, ...]
 
 
+def case_count(ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL) -> int:
+    """How many cases the filter lets through."""
+    return int(ask(ch, "case_list_total", tenant, stream, wanted).scalar() or 0)
+
+
 def case_list(
     ch: ClickHouse,
     tenant: str,
@@ -78,7 +83,7 @@ def case_list(
         raise InvalidInput(f"limit must be 1 to {MOST}, got {limit}")
     if not 0 <= offset <= FARTHEST:
         raise InvalidInput(f"offset must be 0 to {FARTHEST}, got {offset}")
-    total = int(ask(ch, "case_list_total", tenant, stream, wanted).scalar() or 0)
+    total = case_count(ch, tenant, stream, wanted)
     page = {"order": str(order), "limit": limit, "offset": offset}
     rows = ask(ch, "case_list", tenant, stream, wanted, page).rows if offset < total else []
     return CaseList(total, tuple(CaseRow(*row) for row in rows))

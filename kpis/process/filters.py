@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,11 @@ LIMITS = {
 }
 """The last: the engine would make `sum(x) / 1e9` of `sum(x / 1e9)`, and a sum of nanoseconds does not fit 64 bits."""
 OPEN, CLOSED = "open", "closed"
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)
+MOST_CONDITIONS = 100
+"""Each is an expression of its own, and thousands would keep the engine busy before it has read a row."""
+LONGEST_S = 9e9
+"""Nanoseconds in 64 bits end there."""
 
 
 class TimeBasis(StrEnum):
@@ -64,6 +69,11 @@ class CaseFilter:
     case_ids: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        conditions = len(self.follows) + len(self.attributes) + len(self.excluded)
+        if conditions > MOST_CONDITIONS:
+            raise InvalidInput(
+                f"at most {MOST_CONDITIONS} pairs of steps and attributes may be asked for, got {conditions}"
+            )
         if self.start and self.end and self.start >= self.end:
             raise InvalidInput(f"start must be before end, got {self.start.isoformat()} and {self.end.isoformat()}")
         if None not in (self.min_duration_s, self.max_duration_s) and self.min_duration_s > self.max_duration_s:  # type: ignore[operator]
@@ -97,9 +107,9 @@ class CaseFilter:
                 found = f"Attributes[{bound(name, 'String')}]"
                 parts.append(f"{no}has({bound(list(values), 'Array(String)')}, {found})")
         if self.min_duration_s is not None:
-            parts.append(f"Duration >= {bound(self.min_duration_s, 'Float64')} * 1e9")
+            parts.append(f"Duration >= {bound(_nanoseconds(self.min_duration_s), 'Int64')}")
         if self.max_duration_s is not None:
-            parts.append(f"Duration <= {bound(self.max_duration_s, 'Float64')} * 1e9")
+            parts.append(f"Duration <= {bound(_nanoseconds(self.max_duration_s), 'Int64')}")
         if self.min_events is not None:
             parts.append(f"Events >= {bound(self.min_events, 'UInt32')}")
         if self.variants:
@@ -119,9 +129,9 @@ class CaseFilter:
             TimeBasis.INSIDE: ("First", "Last"),
         }[self.basis]
         if self.start is not None:
-            parts.append(f"{early} >= {bound(self.start, 'DateTime64(6)')}")
+            parts.append(f"{early} >= {bound(storable(self.start), 'DateTime64(6)')}")
         if self.end is not None:
-            parts.append(f"{late} < {bound(self.end, 'DateTime64(6)')}")
+            parts.append(f"{late} < {bound(storable(self.end), 'DateTime64(6)')}")
 
     def _outcomes(self, parts: list[str], bound: Any) -> None:
         if not self.outcomes:
@@ -131,6 +141,16 @@ class CaseFilter:
         either += ["Outcome = ''"] if OPEN in self.outcomes else []
         either += ["Outcome != ''"] if CLOSED in self.outcomes else []
         parts.append(" OR ".join(either))
+
+
+def _nanoseconds(seconds: float) -> int:
+    """Rounded, so that a bound written in tenths meets the length that it means; at most what is stored."""
+    return round(seconds * 1e9) if seconds < LONGEST_S else 2**63 - 1
+
+
+def storable(moment: datetime) -> datetime:
+    """The nearest time that an event can have: `until 9999` is how people write `for ever`."""
+    return min(max(moment, EARLIEST), LATEST)
 
 
 ALL = CaseFilter()

@@ -41,6 +41,7 @@ def read(content: bytes, **kwargs: str) -> list[tuple[str, int, list[str] | str]
         pytest.param(
             b'a,b\n"1\n1","2"\n3,4\n', [("row", 2, ["1\n1", "2"]), ("row", 4, ["3", "4"])], id="quoted line end"
         ),
+        pytest.param(b"a,b\n1,2,,\n3,4,\n", [("row", 2, ["1", "2"]), ("row", 3, ["3", "4"])], id="commas at the end"),
         pytest.param(b'a,b\n"x,""y""",2\n', [("row", 2, ['x,"y"', "2"])], id="quoted comma and quote"),
         pytest.param(
             b"a,b\n1\n1,2,3\n3,4\n",
@@ -100,6 +101,12 @@ def test_overlong_cell_is_refused_and_the_next_line_read() -> None:
 def test_other_encoding_and_delimiter() -> None:
     content = "a;b\nStraße;2\n".encode("cp1252")
     assert read(content, encoding="cp1252", delimiter=";") == [("row", 2, ["Straße", "2"])]
+
+
+def test_another_encoding_is_suggested() -> None:
+    csv = table("a,b\né,1\nb,2\nü,3\n".encode("latin-1"))
+    assert len(list(csv)) == 3
+    assert csv.notes() == ["2 rows are not utf-8-sig text; --encoding names another, such as cp1252"]
 
 
 def test_broken_bytes_can_be_shown() -> None:

@@ -102,7 +102,7 @@ def test_a_clean_import_leaves_no_quarantine_file_of_an_earlier_one(load: Load, 
         ("1,a,,,", "'time' (the time) is empty"),
         ("1,a,2020-01-01,soon,", "'begin': 'soon'"),
         ("1,a,2020-01-01,,12 EUR", "'sum': '12 EUR' is not a number"),
-        ("1,a,2020-01-01,,NaN", "'sum': 'NaN' is not a number"),
+        ("1,a,2020-01-01,,Infinity", "'sum': 'Infinity' is not a number"),
         ("1,a,2020-01-01", "has 3 cells, the header has 5"),
     ],
 )
@@ -250,6 +250,31 @@ def test_header_only_is_an_empty_import(load: Load, kept: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        pytest.param("case;step;time\n1,5;a;2020-01-01\n", "log.csv", id="semicolons"),
+        pytest.param("\ufeffcase|step|time\n1,5|a|2020-01-01\n", "log.csv", id="bars behind a mark"),
+        pytest.param('\n"case"\tstep\ttime\n1,5\ta\t2020-01-01\n', "log.csv", id="tabs in .csv"),
+        pytest.param('case,step,time\n"1,5",a,2020-01-01\n', "log.tsv", id="commas in .tsv"),
+        pytest.param('case,step,time,a;b\n"1,5",a,2020-01-01,\n', "log.csv", id="another sign in a name"),
+    ],
+)
+def test_the_header_tells_the_delimiter(load: Load, kept: Any, content: str, name: str) -> None:
+    assert load(content, name=name).rejected == 0
+    assert [(r["retail.case.id"], r["name"]) for r in kept.records] == [("1,5", "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("12.5", True), ("1e3", True), ("NaN", True), ("1_000", False), ("\u0663", False), ("inf", False)],
+)
+def test_a_number_is_one_to_the_engine_too(load: Load, text: str, good: bool) -> None:
+    """Python reads more as a number than the engine does, which would then have no amount."""
+    mapping = {"stream": "s", "columns": {"case": "case", "activity": "step", "timestamp": "time", "amount": "n"}}
+    assert load(f"case,step,time,n\n1,a,2020-01-01,{text}\n", mapping).rejected == (0 if good else 1)
+
+
+@pytest.mark.parametrize(
     ("content", "name", "error", "message"),
     [
         pytest.param(b"", "log.csv", InvalidInput, "the file is empty", id="empty"),
@@ -261,7 +286,7 @@ def test_header_only_is_an_empty_import(load: Load, kept: Any) -> None:
             "no column 'case'; the columns are 'x', 'step', 'time'",
             id="no case",
         ),
-        pytest.param(b"case;step;time\n", "log.csv", InvalidInput, "separated by ';': set delimiter", id="delimiter"),
+        pytest.param(b"case;step;at\n", "log.csv", InvalidInput, "separated by ';': set delimiter", id="delimiter"),
         pytest.param(b"case,step,time,case\n", "log.csv", InvalidInput, "'case' is there 2 times", id="column twice"),
         pytest.param(b"PK\x03\x04....", "log.xlsx", UnsupportedMedia, "an Excel workbook", id="Excel"),
         pytest.param(b"\xef\xbb\xbf<?xml version='1.0'?><x/>", "l.xml", UnsupportedMedia, "neither XES nor", id="XML"),

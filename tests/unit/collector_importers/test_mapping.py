@@ -74,6 +74,12 @@ def test_refused(tmp_path: Path, text: str, message: str) -> None:
     assert message in str(refused.value)
 
 
+def test_filters_of_one_column_are_alternatives() -> None:
+    """A row cannot be both, so nobody can mean that."""
+    mapping = build_mapping(stream="s", columns=COLUMNS, keep=["x=START", "y=1", "x=COMPLETE"])
+    assert [(k.column, k.equals) for k in mapping.keep] == [("x", ("START", "COMPLETE")), ("y", ("1",))]
+
+
 def test_filter_needs_a_column() -> None:
     with pytest.raises(InvalidInput, match="COLUMN=VALUE, got 'COMPLETE'"):
         build_mapping(stream="s", columns=COLUMNS, keep=["COMPLETE"])

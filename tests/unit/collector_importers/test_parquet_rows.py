@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -38,6 +39,13 @@ def cells(tmp_path: Path, array: Any) -> list[str]:
         pytest.param(pa.array(["a", None, ""]), ["a", "", ""], id="text and null"),
         pytest.param(pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"], id="dictionary"),
         pytest.param(pa.array([1, None, 3]), ["1", "", "3"], id="whole numbers"),
+        pytest.param(
+            pa.array([1.0, 1577836800000.0, 1.5778368001235e12, 1e300, 0.1, float("nan"), None]),
+            ["1", "1577836800000", "1577836800123.5", "1e+300", "0.1", "", ""],
+            id="floats, of Unix time too",
+        ),
+        pytest.param(pa.array([UUID(int=7).bytes, None], pa.uuid()), [str(UUID(int=7)), ""], id="UUID"),
+        pytest.param(pa.nulls(2), ["", ""], id="nothing"),
         pytest.param(pa.array([Decimal("12.50")]), ["12.50"], id="decimal"),
         pytest.param(pa.array([True, False]), ["true", "false"], id="truth"),
         pytest.param(pa.array([b"a"], pa.binary()), ["a"], id="bytes"),
