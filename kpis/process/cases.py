@@ -64,7 +64,7 @@ ROUNDED = timedelta(seconds=1)
 """More than a nanosecond loses where it becomes a microsecond."""
 ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
 """The engine's first moment."""
-VERSION_FORMAT = 1
+VERSION_FORMAT = 2
 """Raised when `build_cases.sql` gives another result for the same events."""
 
 

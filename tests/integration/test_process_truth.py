@@ -167,7 +167,7 @@ def test_equal_times_are_ordered_by_sequence_then_by_id(
     [
         pytest.param([("a", 5, 10)], ["a"], (0, 0, 0, 0), id="alone: it takes no time"),
         pytest.param([("a", 5, 10), ("b", 20, None)], ["a", "b"], (10, 0, 0, 10), id="first: it begins there"),
-        pytest.param([("a", 0, None), ("b", 5, 10)], ["a", "b"], (10, 10, 0, 0), id="last: the case ends there"),
+        pytest.param([("a", 0, None), ("b", 5, 10)], ["a", "b"], (5, 10, 0, 0), id="last: its end was told"),
         pytest.param([("a", 4, 0), ("b", 1, 3), ("c", 9, 6)], ["a", "b", "c"], (9, 2, 7, 0), id="inside another step"),
     ],
 )  # fmt: skip
@@ -181,13 +181,16 @@ def test_an_end_before_its_start(
     steps: Any,
     seconds: Any,
 ) -> None:
-    """Such a step ends where it begins; `seconds`: duration, waiting, working, unknown, which still add up."""
+    """Such a step ends where it begins for the time before it; the case lasts to the last end that was told.
+
+    `seconds`: duration, waiting, working, unknown; they add up but where the case's last step is such a step.
+    """
     insert([event("1", step, at, start=start) for step, at, start in events])
     jobs.run_once(tenant)
     row = case_of(clickhouse, tenant)
     assert row["Steps"] == steps
     assert tuple(row[name] / 1e9 for name in ("Duration", "Waiting", "Working", "Unknown")) == seconds
-    assert row["Waiting"] + row["Working"] + row["Unknown"] == row["Duration"]
+    assert row["Waiting"] + row["Working"] + row["Unknown"] >= row["Duration"]
     assert all(one.gap.median_s >= 0 for one in process_map(clickhouse, tenant, "s").transitions)
 
 

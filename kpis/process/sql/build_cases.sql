@@ -1,12 +1,12 @@
 -- Makes cases from events: one row a case, its steps in order. The parameters `details`, `terminal`, `value` hold event
--- (or step) names of this stream, see models/. `Covered` is the end of everything that began earlier in the
--- case: what a step adds beyond it is work, a gap before a known start is waiting, before an instant event unknown. A step
--- that ends before it begins ends where it begins (`Reached`). Of each attribute the first value in the case counts: once
--- the events are in order, the first of its key. Steps come from the events that name their case, from those found for a
--- case (these replace the former, where both have one), and for a stream by object from the events of its objects; a
--- stream has the third or the others. The selection looks at case ids and times alone, which all versions of an event share,
--- so it may come before FINAL; that spares merging what nobody asked for. `earliest`: none of the selected cases has an
--- event before; it spares reading the months before.
+-- (or step) names of this stream, see models/. `Covered` is the end of everything that began earlier in the case: what a
+-- step adds beyond it is work, a gap before a known start is waiting, before an instant event unknown. A step that ends
+-- before it begins ends where it begins (`Reached`); the case lasts to the last end that was told. Of each attribute the
+-- first value in the case counts: once the events are in order, the first of its key. Steps come from the events that name
+-- their case, from those found for a case (these replace the former, where both have one), and for a stream by object from
+-- the events of its objects; a stream has the third or the others. The selection looks at case ids and times alone, which
+-- all versions of an event share, so it may come before FINAL; that spares merging what nobody asked for. `earliest`: none
+-- of the selected cases has an event before; it spares reading the months before.
 INSERT INTO cases
 (
     TenantId, Stream, CaseId, Version, Model, First, Last, Events, Variant, Rework, Steps, EventNames, Starts, Ends,
@@ -30,7 +30,7 @@ SELECT
     {tenant:String}, {stream:String}, CaseId, {version:UInt64}, {model:UInt64},
     fromUnixTimestamp64Nano(Began[1]), LastAt, N, cityHash64(StepNames), length(arrayDistinct(StepNames)) < N,
     StepNames, Names, Began, Ended, Known, Wait, Work, Unclear, E.8, E.9, E.10, E.11,
-    arrayMax(Reached) - Began[1], arraySum(Wait), arraySum(Work), arraySum(Unclear),
+    greatest(toUnixTimestamp64Nano(LastAt) - Began[1], 0), arraySum(Wait), arraySum(Work), arraySum(Unclear),
     arraySum(arrayMap((s, b, e) -> if(s = 1, greatest(e - b, 0), 0), Known, Began, Ended)),
     Latest.1, Latest.2,
     if(Closing = 0, '', if(has({terminal:Array(String)}, Names[Closing]), Names[Closing], StepNames[Closing])),

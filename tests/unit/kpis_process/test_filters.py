@@ -88,7 +88,8 @@ def lets_through(wanted: CaseFilter, events: list[Event], variants: Mapping[tupl
     """What docs/process.md says of each condition."""
     steps = [e.step for e in events]
     first, last = moment(events[0].began), moment(max(e.at for e in events))
-    duration = (max(max(e.at, e.began) for e in events) - events[0].began) / 1_000
+    duration = max(max(e.at for e in events) - events[0].began, 0) / 1_000
+    latest = max(events, key=lambda e: (e.at, e.seq)).step
     attributes: dict[str, str] = {}
     for event in events:
         attributes = {**event.attributes, **attributes}
@@ -102,6 +103,7 @@ def lets_through(wanted: CaseFilter, events: list[Event], variants: Mapping[tupl
         wanted.end is None or high[wanted.basis] < wanted.end,
         set(wanted.contains) <= set(steps),
         not set(wanted.misses) & set(steps),
+        not wanted.last_steps or latest in wanted.last_steps,
         set(wanted.follows) <= set(pairwise(steps)),
         all(attributes.get(name, "") in values for name, values in wanted.attributes.items()),
         all(attributes.get(name, "") not in values for name, values in wanted.excluded.items()),
@@ -141,6 +143,7 @@ def filters(draw: st.DrawFn) -> CaseFilter:
     return CaseFilter(
         start=None if early is None else moment(early), end=None if late is None else moment(late),
         basis=draw(st.sampled_from(TimeBasis)), contains=draw(some(steps)), misses=draw(some(steps)),
+        last_steps=draw(some(steps)),
         follows=draw(some(st.tuples(steps, steps), 1)), attributes=draw(st.just({}) | valued),
         excluded=draw(st.just({}) | valued), min_duration_s=short, max_duration_s=long,
         min_events=draw(st.none() | st.integers(1, 4)),
