@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,6 +14,7 @@ from control import OutboundHttp, Signer
 from core.clock import Clock
 from core.settings import Settings
 from kpis import KpiValue, latest_values, trends, waiting_now
+from kpis.process import ValueStream
 from metrics import queue_depths
 from storage import ClickHouse, StateDb, load_sql
 
@@ -58,6 +59,7 @@ def open_alerts(
     clock: Clock,
     http: OutboundHttp,
     *,
+    streams: Callable[[], Mapping[str, ValueStream]],
     tenants: Callable[[], Iterable[str]] | None = None,
     ledger: LedgerBalances | None = None,
     ledger_tenants: Callable[[], Iterable[str]] = tuple,
@@ -65,6 +67,7 @@ def open_alerts(
 ) -> AlertService:
     """The service that the settings describe; `external_url` is where receivers are pointed to.
 
+    `streams` answers with the value streams in force, whose waiting cases are named as the impact of an alert.
     Without `tenants`, everybody with data is evaluated; whoever's ledger does not balance always is. Raises
     ConfigurationError when rules, URL or secret cannot be used.
     """
@@ -77,7 +80,7 @@ def open_alerts(
         ch,
         latest_values,
         partial(queue_depths, timezone=settings.timezone),
-        waiting_now,
+        lambda store, tenant, now: waiting_now(store, tenant, now, streams()),
         queue_consumers,
         values_before,
         ledger,

@@ -106,7 +106,8 @@ class ServiceReads:
 
     def bottlenecks(self, tenant: str, stream: str) -> Sequence[Bottleneck]:
         """Where open cases of the stream wait now, the dearest first."""
-        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), self._watched(stream))
+        calendars = self._services.models.calendars()
+        return bottlenecks(self._services.ch, tenant, self._services.clock.now(), self._watched(stream), calendars)
 
     def standing(self, tenant: str, stream: str, question: CaseQuestion) -> Mapping[str, int]:
         """How many of the open cases asked for stand after each step, where it is known which are open."""

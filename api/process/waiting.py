@@ -24,7 +24,8 @@ ZONE = Parameter("timezone", "time zone of working hours, such as Europe/Berlin"
 
 
 def _bottlenecks(question: Question, options: Mapping[str, Any]) -> Any:
-    found = bottlenecks(question.ch, question.tenant, question.now, {question.stream: question.model})
+    models = question.models
+    found = bottlenecks(question.ch, question.tenant, question.now, {question.stream: question.model}, models.calendars)
     return {"stream": question.stream, "at": jsonable(question.now), "bottlenecks": jsonable(found)}
 
 
@@ -40,6 +41,7 @@ def _past(question: Question, options: Mapping[str, Any]) -> Any:
         start=start,
         end=end,
         streams=question.models.streams,
+        calendars=question.models.calendars,
     )
     return {"stream": question.stream, "bottlenecks": jsonable(found)}
 
@@ -100,8 +102,9 @@ WAITING: tuple[Answer, ...] = (
             "usual": "usual_wait_s",
             "money x h beyond usual": "value_hours",
             "since": "since",
-            "action": "action",
+            "would help": "action",
             "on": "action_target",
+            "can be run": "action_executable",
         },
     ),
     Answer(

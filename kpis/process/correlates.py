@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from kpis.process.filters import LIMITS
+from kpis.process.stays import StepsOnAClock, with_stays
+from kpis.process.streams import ControlHint, ValueStream
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
@@ -37,6 +40,8 @@ FLOORS = {DEPTH: 1.0, AGE: 60.0, P95: 10.0, ERRORS: 0.02, OPEN_CASES: 2.0}
 """A difference smaller than this is of no interest, however unusual."""
 
 PAUSE, RETRY, THROTTLE, REROUTE = "pause", "retry", "throttle", "reroute"
+EXECUTABLE = frozenset({PAUSE})
+"""What the control room carries out (and takes back by `resume`); all else is advice to people."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Waiting:
     `takers`: who took the next step usually, how often. `standing`: cases there by hours back.
     """
 
-    stream: str
+    stream: ValueStream
     step: str
     owner: str
     hours: frozenset[int]
@@ -73,8 +78,17 @@ class Waiting:
 
     @property
     def place(self) -> str:
-        """How statements name the step."""
-        return f"{self.stream}/{self.step}"
+        """Names the step among those of all streams."""
+        return f"{self.stream.name}/{self.step}"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A control action that would help, what it is to act on, and why."""
+
+    action: str
+    target: str
+    why: str
 
 
 @dataclass
@@ -112,21 +126,13 @@ class Found:
 
 
 def correlates(
-    ch: ClickHouse,
-    tenant: str,
-    now_ns: int,
-    now: datetime,
-    places: Sequence[Waiting],
-    stays: str,
-    params: Mapping[str, Any],
-) -> dict[str, tuple[tuple[Correlate, ...], str, str]]:
-    """By place: the correlates, the action that would help and its target.
-
-    `stays` and `params` are the statement's part that lists the waits, and its values.
-    """
+    ch: ClickHouse, now_ns: int, now: datetime, places: Sequence[Waiting], params: Mapping[str, Any]
+) -> dict[str, tuple[tuple[Correlate, ...], Advice | None]]:
+    """By place: the correlates, and the action that would help. `params`: the tenant and those of the list of waits."""
     if not places:
         return {}
-    names = _names(ch, tenant, now_ns, places, stays, params)
+    tenant = params["tenant"]
+    names = _names(ch, now_ns, places, params)
     signals = _signals(ch, tenant, now_ns, places, names)
     out = {}
     for place in places:
@@ -135,7 +141,7 @@ def correlates(
         found = [one for each in series if (one := moves_with(each, place.hours, now))]
         found.sort(key=lambda one: (not one.direct, -one.overlap, -one.strength, one.correlate.name))
         kept = tuple(one.correlate for one in found)
-        out[place.place] = (kept[:MOST], *advice(kept, own))
+        out[place.place] = (kept[:MOST], advice(kept, own))
     return out
 
 
@@ -173,8 +179,8 @@ def moves_with(series: Series, hours: frozenset[int], now: datetime) -> Found | 
     return Found(correlate, series.direct, overlap, (value - usual) / max(limit - usual, floor))
 
 
-def advice(found: Sequence[Correlate], names: Names) -> tuple[str, str]:
-    """The control action that would help and its target, ("", "") when none would; the rules are in the docs.
+def advice(found: Sequence[Correlate], names: Names) -> Advice | None:
+    """The control action that would help, None when none would; the rules are in the docs.
 
     1. A queue is full and an edge of the step is slow or fails: pause that edge, so that what cannot be worked off is
        not sent. 2. A queue is full that is fed over an edge: pause that one. 3. An edge fails: retry over it. 4. An
@@ -183,19 +189,29 @@ def advice(found: Sequence[Correlate], names: Names) -> tuple[str, str]:
     edges = [one for one in found if one.kind == "edge"]
     failing = [one for one in edges if one.measure == ERRORS]
     queues = [one.name for one in found if one.kind == "queue"]
-    fed = sorted(edge for name in queues for edge in names.queues.get(name, ()))
+    fed = sorted((edge, name) for name in queues for edge in names.queues.get(name, ()))
     if queues and edges:
-        return PAUSE, target(max(edges, key=lambda one: (one.measure == ERRORS, one.now)).name)
+        worst = max(edges, key=lambda one: (one.measure == ERRORS, one.now))
+        how = "fail" if worst.measure == ERRORS else "are slow"
+        return Advice(PAUSE, target(worst.name), f"{queues[0]} is full and calls over {worst.name} {how}")
     if fed:
-        return PAUSE, target(fed[0])
+        return Advice(PAUSE, target(fed[0][0]), f"{fed[0][1]} is full and is fed over {fed[0][0]}")
     if failing:
-        return RETRY, target(failing[0].name)
+        return Advice(RETRY, target(failing[0].name), f"calls over {failing[0].name} fail")
     if edges:
-        return THROTTLE, target(edges[0].name)
+        return Advice(THROTTLE, target(edges[0].name), f"calls over {edges[0].name} are slow")
     teams = [one.name for one in found if one.kind == "team"]
     if teams or queues:
-        return REROUTE, (teams or queues)[0]
-    return "", ""
+        name = (teams or queues)[0]
+        return Advice(REROUTE, name, f"more waits for {name} than usual")
+    return None
+
+
+def hinted(hint: ControlHint | None) -> Advice | None:
+    """What the stream's model says would help where nothing was seen to move along."""
+    if hint is None:
+        return None
+    return Advice(hint.action.value, target(hint.edge), f"by the model: {hint.why or 'no reason given'}")
 
 
 def target(edge: str) -> str:
@@ -206,24 +222,19 @@ def target(edge: str) -> str:
 # --- looking ---
 
 
-def _names(
-    ch: ClickHouse, tenant: str, now_ns: int, places: Sequence[Waiting], stays: str, params: Mapping[str, Any]
-) -> dict[str, Names]:
+def _names(ch: ClickHouse, now_ns: int, places: Sequence[Waiting], params: Mapping[str, Any]) -> dict[str, Names]:
     found: dict[str, Names] = defaultdict(Names)
-    values = {
-        **params,
-        "tenant": tenant,
-        "lately_ns": now_ns - _nanoseconds(LATELY),
-        "places": [one.place for one in places],
-    }
-    for row in ch.query(load_sql(_ROOM, "correlate_names").replace("/*stays*/", stays), values).dicts():
-        names = found[row["place"]]
-        if row["edge"]:
-            names.edges.add(row["edge"])
-        if row["kind"] == "Producer" and row["queue"]:
-            names.queues[row["queue"]] |= {row["edge"]} - {""}
-        if row["kind"] == "Server":
-            names.operations.add((row["system"], row["operation"]))
+    for stream in {place.stream.name: place.stream for place in places}.values():
+        steps = StepsOnAClock(stream, steps=[one.step for one in places if one.stream is stream], others=False)
+        values = {**params, **steps.params(), "lately_ns": now_ns - _nanoseconds(LATELY)}
+        for row in ch.query(with_stays("correlate_names"), values, LIMITS).dicts():
+            names = found[f"{stream.name}/{row['step']}"]
+            if row["edge"]:
+                names.edges.add(row["edge"])
+            if row["kind"] == "Producer" and row["queue"]:
+                names.queues[row["queue"]] |= {row["edge"]} - {""}
+            if row["kind"] == "Server":
+                names.operations.add((row["system"], row["operation"]))
     return found
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from kpis.process.streams import ValueStream, value_streams
+from kpis.process.streams import ValueStream
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
@@ -42,21 +42,18 @@ class WaitingStep:
     unpriced: int = 0
 
 
-def waiting_now(
-    ch: ClickHouse, tenant: str, now: datetime, streams: Mapping[str, ValueStream] | None = None
-) -> list[WaitingStep]:
-    """Open cases at `now` (aware), the most valuable first; amounts of several currencies are separate rows."""
-    known = value_streams() if streams is None else streams
+def waiting_now(ch: ClickHouse, tenant: str, now: datetime, streams: Mapping[str, ValueStream]) -> list[WaitingStep]:
+    """Open cases of these streams at `now` (aware), the most valuable first; currencies are separate rows."""
     now_ns = _nanoseconds(now)
     params: dict[str, Any] = {
         "tenant": tenant,
         "now_ns": now_ns,
         "from_ns": now_ns - _nanoseconds(_EPOCH + USUAL_OVER),
-        "streams": list(known),
-        "terminal": [f"{s.name}/{event}" for s in known.values() for event in s.terminal],
-        "running": [f"{s.name}/{event}" for s in known.values() for event in s.running],
-        "value": [f"{s.name}/{event}" for s in known.values() for event in s.value],
-        "details": [f"{s.name}/{event}" for s in known.values() for event in s.details],
+        "streams": list(streams),
+        "terminal": [f"{s.name}/{event}" for s in streams.values() for event in s.terminal],
+        "running": [f"{s.name}/{event}" for s in streams.values() for event in s.running],
+        "value": [f"{s.name}/{event}" for s in streams.values() for event in s.value],
+        "details": [f"{s.name}/{event}" for s in streams.values() for event in s.details],
     }
     rows = ch.query(load_sql(_ROOM, "waiting_cases"), params).dicts()
     if not rows:
@@ -67,7 +64,7 @@ def waiting_now(
         WaitingStep(
             stream=row["stream"],
             step=row["step"],
-            owner_system=known[row["stream"]].owner_after(row["step"], row["event_name"]),
+            owner_system=streams[row["stream"]].owner_after(row["step"], row["event_name"]),
             cases=row["cases"],
             value=row["value"],
             currency=row["currency"],

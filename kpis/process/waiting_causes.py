@@ -9,13 +9,21 @@ unknown, waiting before a step without a resource as unexplained; neither is gue
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import InvalidInput
-from kpis.process.filters import ALL, CaseFilter, ask
-from storage import ClickHouse
+from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter, ask
+from storage import ClickHouse, load_sql
 
+_ROOM = "kpis.process"
+_HOUR = 3_600
+_LOCAL, _OFF = re.compile(r"/\*local (\S+)\*/"), re.compile(r"/\*off until (\S+)\*/")
 EVIDENCE = 5.0
 """Weeks in which a working hour of the week must have been seen, on average, before a calendar is believed."""
 MOST = 2_000
@@ -86,12 +94,12 @@ def waiting_causes(
     Raises InvalidInput for a zone that does not exist.
     """
     try:
-        ZoneInfo(timezone)
+        zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise InvalidInput(f"there is no time zone {timezone[:64]!r}", hint="such as Europe/Berlin") from error
     totals = ask(ch, "waiting_totals", tenant, stream, wanted).dicts()[0]
-    params = {"timezone": timezone, "evidence": EVIDENCE, "share": SHARE, "most": MOST}
-    rows = ask(ch, "waiting_causes", tenant, stream, wanted, params).dicts()
+    known = ch.query(load_sql(_ROOM, "bottleneck_streams"), {"tenant": tenant, "streams": [stream]}).dicts()
+    rows = _by_transition(ch, tenant, stream, wanted, zone, known[0]) if known else []
     transitions = tuple(
         TransitionCauses(
             row["from_step"], row["to_step"], row["waits"],
@@ -118,6 +126,96 @@ def waiting_causes(
         transitions,
         _basis(totals["cases"], totals["waits"], totals["waiting_s"], totals["no_resource_s"], totals["unknown_s"]),
     )
+
+
+def _by_transition(
+    ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter, zone: ZoneInfo, known: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """`known`: the first and the last moment of the stream's cases."""
+    hours = _LocalHours.of(zone, known["first"], known["last"])
+    condition, values = wanted.conditions()
+    text = hours.fill_in(load_sql(_ROOM, "waiting_causes")).replace(PLACE, condition)
+    params = {"tenant": tenant, "stream": stream, "evidence": EVIDENCE, "share": SHARE, "most": MOST}
+    return ch.query(text, {**params, **values, **hours.params()}, LIMITS).dicts()
+
+
+@dataclass(frozen=True)
+class _LocalHours:
+    """Hours since the epoch (UTC) as hours on the wall of a zone: `starts` and, from each on, `offsets` in hours."""
+
+    starts: tuple[int, ...]
+    offsets: tuple[int, ...]
+
+    @classmethod
+    def of(cls, zone: ZoneInfo, first: datetime, last: datetime) -> _LocalHours:
+        """Over a period; before and after it clocks are not set."""
+
+        def offset(hour: int) -> int:
+            found = datetime.fromtimestamp(hour * _HOUR, zone).utcoffset() or timedelta()
+            return found // timedelta(hours=1)
+
+        begin, end = (int(moment.astimezone(UTC).timestamp()) // _HOUR for moment in (first, last))
+        starts, offsets = [begin - 24], [offset(begin - 24)]
+        for day in range(begin - 24, end + 48, 24):
+            if offset(day + 24) == offsets[-1]:
+                continue
+            for hour in range(day + 1, day + 25):
+                if offset(hour) != offsets[-1]:
+                    starts.append(hour)
+                    offsets.append(offset(hour))
+        return cls(tuple(starts), tuple(offsets))
+
+    def fill_in(self, statement: str) -> str:
+        """The statement with its places for hours on the wall filled in.
+
+        Off duty until a moment: whole weeks, the hours of the week until its hour, and the part of that hour.
+        """
+
+        def until(moment: str) -> str:
+            local = f"(/*local intDiv({moment},3600000000000)*/ + 72)"
+            return (
+                f"(3600000000000 * (intDiv({local}, 168) * OffBefore[169] + OffBefore[1 + {local} % 168])"
+                f" + Off[1 + {local} % 168] * ({moment} % 3600000000000))"
+            )
+
+        text = _OFF.sub(lambda found: until(found[1]), statement)
+        text = _LOCAL.sub(lambda found: self._local(found[1]), text)
+        return text.replace("/*clocks set*/", self._clocks_set() if len(self.starts) > 1 else "0")
+
+    def params(self) -> dict[str, Any]:
+        """What a filled-in statement refers to."""
+        skipped = self._skipped()
+        return {
+            "zone_starts": list(self.starts),
+            "zone_offsets": list(self.offsets),
+            "set_hours": [one[0] for one in skipped],
+            "set_slots": [one[1] for one in skipped],
+            "set_signs": [one[2] for one in skipped],
+        }
+
+    def _local(self, hour: str) -> str:
+        if len(self.starts) == 1:
+            return f"({hour} + {self.offsets[0]})"
+        starts = "{zone_starts:Array(Int64)}"
+        return f"({hour} + transform(roundDown({hour}, {starts}), {starts}, {{zone_offsets:Array(Int64)}}, toInt64(0)))"
+
+    def _clocks_set(self) -> str:
+        """Hours off that clocks skipped within a wait, or went through twice."""
+        passed = "h > intDiv(Ready, 3600000000000) AND h <= intDiv(Began, 3600000000000)"
+        return (
+            f"3600000000000 * arraySum((h, slot, sign) -> if({passed}, sign * toInt64(Off[slot]), 0),"
+            " {set_hours:Array(Int64)}, {set_slots:Array(UInt8)}, {set_signs:Array(Int8)})"
+        )
+
+    def _skipped(self) -> list[tuple[int, int, int]]:
+        """When clocks are set (UTC hour), the place of an hour of the week, -1 if it was skipped, 1 if repeated."""
+        found = []
+        changes = zip(self.starts[1:], pairwise(self.offsets), strict=True)
+        for hour, (old, new) in changes:
+            sign = -1 if new > old else 1
+            first, last = hour + min(old, new), hour + max(old, new)
+            found += [(hour, 1 + (local + 72) % 168, sign) for local in range(first, last)]
+        return found
 
 
 NAMES = ("batching", "contention", "prioritisation", "unavailability", "other")

@@ -302,7 +302,7 @@ def test_waiting_two_days_ago(world: World) -> None:
     """Looking back, what came later is not known."""
     then_ns = NOW_NS - 2 * DAY
     expected = oracle_process.waiting(world.told, then_ns, STREAMS)
-    found = waiting_now(world.product.ch, ORDERLY, moment(then_ns))
+    found = waiting_now(world.product.ch, ORDERLY, moment(then_ns), value_streams())
     assert {(one.stream, one.step, one.currency): (one.cases, one.value) for one in found} == {
         key: (group.cases, group.value) for key, group in expected.items()
     }

@@ -5,32 +5,56 @@ SELECT
     step,
     to_step,
     currency,
-    any(EventName) AS event_name,
+    any(Name) AS event_name,
     any(StepCases) AS cases,
-    any(StepMedian) AS median_wait_s,
-    countIf(Within > 0) AS waits,
-    countIf(Within > 0 AND CaseValue IS NULL) AS unpriced,
-    sum(Within / 1e9) AS waiting_s,
-    sum(toFloat64(coalesce(CaseValue, 0)) * (Within / 3.6e12)) AS value_hours,
-    sum(toFloat64(coalesce(CaseValue, 0)) * (Earlier / 3.6e12)) AS before_value_hours
+    any(StepMedian) / 1e9 AS median_wait_s,
+    sum(Waits) AS waits,
+    sum(Unpriced) AS unpriced,
+    sum(WaitingS) AS waiting_s,
+    sum(ValueHours) AS value_hours,
+    sum(BeforeValueHours) AS before_value_hours
 FROM
 (
+    -- A few rows for each transition: what they share is worked out over them and not over the waits.
     SELECT
         *,
-        uniqExactIf(CaseId, Within > 0) OVER (PARTITION BY step, currency) AS StepCases,
-        quantileExactInclusiveIf(0.5)((Till - Entered) / 1e9, Within > 0) OVER (PARTITION BY step, currency) AS StepMedian
+        uniqExactMerge(CaseState) OVER (PARTITION BY step, currency) AS StepCases,
+        quantileExactInclusiveMerge(0.5)(LengthState) OVER (PARTITION BY step, currency) AS StepMedian
     FROM
     (
         SELECT
-            Step AS step,
-            NextStep AS to_step,
-            if(CaseCurrency = '', max(CaseCurrency) OVER (PARTITION BY Step), CaseCurrency) AS currency,
-            CaseId, EventName, CaseValue, Entered,
-            if(Stands, {end_ns:Int64}, Gone) AS Till,
-            greatest(least(Till, {end_ns:Int64}) - greatest(Entered, {start_ns:Int64}), 0) AS Within,
-            greatest(least(Till, {start_ns:Int64}) - greatest(Entered, {before_ns:Int64}), 0) AS Earlier
-        FROM (/*stays*/)
-        WHERE Entered < {end_ns:Int64}
+            *,
+            if(RawCurrency = '', max(RawCurrency) OVER (PARTITION BY step), RawCurrency) AS currency
+        FROM
+        (
+            SELECT
+                toString(Step) AS step,
+                toString(NextStep) AS to_step,
+                CaseCurrency AS RawCurrency,
+                any(toString(EventName)) AS Name,
+                uniqExactStateIf(CaseNumber, Within > 0) AS CaseState,
+                quantileExactInclusiveStateIf(0.5)(Length, Within > 0) AS LengthState,
+                countIf(Within > 0) AS Waits,
+                countIf(Within > 0 AND CaseValue IS NULL) AS Unpriced,
+                sum(Within / 1e9) AS WaitingS,
+                sum(Money * (Within / 3.6e12)) AS ValueHours,
+                sum(Money * (Earlier / 3.6e12)) AS BeforeValueHours
+            FROM
+            (
+                SELECT
+                    Step, NextStep, EventName, CaseNumber, CaseValue, CaseCurrency,
+                    toFloat64(coalesce(CaseValue, 0)) AS Money,
+                    if(Stands = 1, {end_ns:Int64}, Gone) AS Till,
+                    least(Till, {end_ns:Int64}) AS Cut,
+                    /*waited Entered Till*/ AS Length,
+                    /*waited Entered {start_ns:Int64}*/ AS ByStart,
+                    greatest(/*waited Entered Cut*/ - ByStart, 0) AS Within,
+                    greatest(least(Length, ByStart) - /*waited Entered {before_ns:Int64}*/, 0) AS Earlier
+                FROM (/*stays*/)
+                WHERE Entered < {end_ns:Int64} AND (Stands = 1 OR Gone >= {before_ns:Int64})
+            )
+            GROUP BY Step, NextStep, CaseCurrency
+        )
     )
 )
 GROUP BY step, to_step, currency

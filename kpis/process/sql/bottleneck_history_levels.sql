@@ -7,28 +7,37 @@ SELECT
 FROM
 (
     SELECT
-        step,
-        currency,
-        toInt64(greatest(ceil((tupleElement(Change, 1) - {before_ns:Int64}) / 3.6e12), 0)) AS Hour,
-        sum(CaseMoney * tupleElement(Change, 2)) AS Money,
-        sum(tupleElement(Change, 2)) AS Cases,
-        sum(CaseMoney * tupleElement(Change, 3)) AS LateMoney,
-        sum(tupleElement(Change, 3)) AS LateCases
+        toString(Step) AS step,
+        if(RawCurrency = '', max(RawCurrency) OVER (PARTITION BY Step), RawCurrency) AS currency,
+        Hour, Money, Cases, LateMoney, LateCases
     FROM
     (
         SELECT
-            Step AS step,
-            if(CaseCurrency = '', max(CaseCurrency) OVER (PARTITION BY Step), CaseCurrency) AS currency,
-            toFloat64(coalesce(CaseValue, 0)) AS CaseMoney,
-            if(Stands, {end_ns:Int64} + 7200000000000, Gone) AS Till,
-            transform(Place, {places:Array(String)}, {limits:Array(Int64)}, toInt64(-1)) AS Usual,
-            if(Till - Entered > Usual,
-                [(Entered, 1, 0), (Entered + Usual, -1, 1), (Till, 0, -1)], [(Entered, 1, 0), (Till, -1, 0)]) AS Changes
-        FROM (/*stays*/)
-        WHERE Entered < {end_ns:Int64} AND Usual >= 0
+            Step,
+            CaseCurrency AS RawCurrency,
+            tupleElement(Change, 1) AS Hour,
+            sum(CaseMoney * tupleElement(Change, 2)) AS Money,
+            sum(tupleElement(Change, 2)) AS Cases,
+            sum(CaseMoney * tupleElement(Change, 3)) AS LateMoney,
+            sum(tupleElement(Change, 3)) AS LateCases
+        FROM
+        (
+            SELECT
+                Step, CaseCurrency,
+                toFloat64(coalesce(CaseValue, 0)) AS CaseMoney,
+                if(Stands = 1, {end_ns:Int64} + 7200000000000, Gone) AS Till,
+                transform(Step, {places:Array(String)}, {limits:Array(Int64)}, toInt64(-1)) AS Usual,
+                greatest(intDiv(Entered - {before_ns:Int64} + 3599999999999, 3600000000000), toInt64(0)) AS Came,
+                greatest(intDiv(Till - {before_ns:Int64} + 3599999999999, 3600000000000), toInt64(0)) AS Went,
+                /*hour late Entered Usual*/ AS Turned,
+                if(/*waited Entered Till*/ > Usual,
+                    [(Came, 1, 0), (Turned, -1, 1), (Went, 0, -1)], [(Came, 1, 0), (Went, -1, 0)]) AS Changes
+            FROM (/*stays*/)
+            WHERE Entered < {end_ns:Int64} AND Usual >= 0 AND (Stands = 1 OR Gone > {before_ns:Int64})
+        )
+        ARRAY JOIN Changes AS Change
+        WHERE Hour <= {hours:Int64}
+        GROUP BY Step, CaseCurrency, Hour
     )
-    ARRAY JOIN Changes AS Change
-    WHERE Hour <= {hours:UInt32}
-    GROUP BY step, currency, Hour
 )
 GROUP BY step, currency

@@ -1,46 +1,49 @@
--- Part of other statements: every wait of a case after a step, as it was known at `now_ns`. Steps are taken in the order
--- of their ends; a wait lasts from the end of a step to the start of the next one, and a case `Stands` after its last.
--- Nothing waits after the event that closes a case, nor after a step from which a case goes on by itself (`running`).
+-- Part of other statements: every wait of a case of a stream after a step, as it was known at `now_ns`. Steps are taken in
+-- the order of their ends; a wait lasts from the end of a step to the start of the next one, and a case `Stands` after its
+-- last. Nothing waits after the event that closes a case, nor after a step from which a case goes on by itself (`running`).
+-- `steps`: only the waits after these, or after all others (`other_steps` = 1).
+-- Most cases have their steps in the order of their ends already; only the others are sorted, array by array, because to
+-- look up places in an array takes a copy of it for each.
 SELECT
-    CaseStream,
-    CaseId,
-    tupleElement(One, 2) AS Step,
-    tupleElement(One, 3) AS EventName,
-    tupleElement(One, 1) AS Entered,
-    tupleElement(One, 5) AS Stands,
-    greatest(tupleElement(One, 4), Entered) AS Gone,
-    tupleElement(One, 6) AS NextResource,
-    tupleElement(One, 7) AS NextStep,
-    CaseValue,
-    CaseCurrency,
-    concat(CaseStream, '/', Step) AS Place
+    CaseId, CaseNumber, Step, EventName, Entered,
+    toUInt8(Place = KnownCount) AS Stands,
+    greatest(NextStart, Entered) AS Gone,
+    NextStep, NextName, NextResource, CaseValue, CaseCurrency
 FROM
 (
     SELECT
-        toString(Stream) AS CaseStream,
         CaseId,
+        cityHash64(CaseId) AS CaseNumber,
         Value AS CaseValue,
         toString(Currency) AS CaseCurrency,
         ifNull(toUnixTimestamp64Nano(ClosedAt), toInt64(9223372036854775807)) AS Closed,
-        arraySort(arrayFilter(
-            p -> tupleElement(p, 1) <= {now_ns:Int64},
-            arrayMap((e, i, s, n, b, r) -> (e, i, toString(s), toString(n), b, toString(r)),
-                Ends, arrayEnumerate(Ends), Steps, EventNames, Starts, Resources))) AS Known,
-        arrayResize(
-            arrayPopFront(Known), length(Known), (toInt64(0), toUInt32(0), '', '', toInt64(0), '')) AS Following,
-        arrayMap(
-            (p, n) -> (
-                tupleElement(p, 1), tupleElement(p, 3), tupleElement(p, 4), tupleElement(n, 5),
-                toUInt8(tupleElement(n, 2) = 0), tupleElement(n, 6), tupleElement(n, 3)),
-            Known, Following) AS Stays
+        Ends[-1] <= {now_ns:Int64} AND arrayMin(arrayDifference(Ends)) >= 0 AS InOrder,
+        arrayEnumerate(Ends) AS Places,
+        arrayCount(e -> e <= {now_ns:Int64}, Ends) AS KnownCount,
+        if(InOrder, Ends, arraySlice(arraySort(Ends), 1, KnownCount)) AS KnownEnds,
+        if(InOrder, Starts, arraySlice(arraySort((x, e, i) -> (e, i), Starts, Ends, Places), 1, KnownCount)) AS KnownStarts,
+        if(InOrder, Steps, arraySlice(arraySort((x, e, i) -> (e, i), Steps, Ends, Places), 1, KnownCount)) AS KnownSteps,
+        if(InOrder, EventNames, arraySlice(arraySort((x, e, i) -> (e, i), EventNames, Ends, Places), 1, KnownCount))
+            AS KnownNames,
+        if(InOrder, Resources, arraySlice(arraySort((x, e, i) -> (e, i), Resources, Ends, Places), 1, KnownCount))
+            AS KnownResources
     FROM cases FINAL
     WHERE TenantId = {tenant:String}
-        AND has({streams:Array(String)}, Stream)
+        AND Stream = {stream:String}
         AND (Outcome = '' OR Last >= fromUnixTimestamp64Nano({last_ns:Int64}))
         AND /*filter*/
 )
-ARRAY JOIN Stays AS One
+ARRAY JOIN
+    KnownEnds AS Entered,
+    KnownSteps AS Step,
+    KnownNames AS EventName,
+    arrayShiftLeft(KnownStarts, 1) AS NextStart,
+    arrayShiftLeft(KnownSteps, 1) AS NextStep,
+    arrayShiftLeft(KnownNames, 1) AS NextName,
+    arrayShiftLeft(KnownResources, 1) AS NextResource,
+    arrayEnumerate(KnownEnds) AS Place
 WHERE Entered >= {from_ns:Int64}
     AND Entered < Closed
-    AND NOT has({running:Array(String)}, concat(CaseStream, '/', EventName))
-    AND NOT has({running:Array(String)}, Place)
+    AND EventName NOT IN {running:Array(String)}
+    AND Step NOT IN {running:Array(String)}
+    AND (Step IN {steps:Array(String)}) != {other_steps:UInt8}

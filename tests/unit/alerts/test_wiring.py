@@ -10,6 +10,7 @@ from alerts import open_alerts
 from alerts.wiring import queue_consumers, tenants_with_data
 from control import OutboundHttp
 from core import ConfigurationError, ManualClock, load_settings
+from kpis.process import ProcessModels, parse_streams
 from storage import ClickHouse, StateDb
 from tests.unit.alerts.conftest import SECRET
 from tests.unit.control.local_http import LocalServer
@@ -38,9 +39,9 @@ def set_depth(ch: ClickHouse, tenant: str, at: datetime, depth: float) -> None:
     ch.insert_rows("otel_metrics_gauge", columns, rows)
 
 
-def order_waits(ch: ClickHouse, tenant: str, at: datetime) -> None:
+def order_waits(ch: ClickHouse, tenant: str, at: datetime, stream: str = "order-to-cash") -> None:
     columns = ("TenantId", "Stream", "CaseId", "Timestamp", "EventId", "Step", "EventName", "Amount", "Currency")
-    base = (tenant, "order-to-cash", "O-1")
+    base = (tenant, stream, "O-1")
     ch.insert_rows(
         "process_events",
         columns,
@@ -55,7 +56,9 @@ def test_rows_become_a_message(
     clickhouse: ClickHouse, state: StateDb, clock: ManualClock, http: OutboundHttp, server: LocalServer, tenant: str
 ) -> None:
     settings = load_settings(alert_webhook_url=server.url, alert_webhook_secret=SECRET)
-    service = open_alerts(settings, state, clickhouse, clock, http, tenants=lambda: [tenant])
+    service = open_alerts(
+        settings, state, clickhouse, clock, http, streams=ProcessModels().streams, tenants=lambda: [tenant]
+    )
     clock.advance(1_800)
     order_waits(clickhouse, tenant, clock.now() - timedelta(hours=4))
     for weeks in (1, 2):
@@ -88,6 +91,27 @@ def test_rows_become_a_message(
     assert queue_consumers(clickhouse, "another-" + tenant, clock.now()) == {}
 
 
+def test_the_impact_is_of_the_streams_in_force(
+    clickhouse: ClickHouse, state: StateDb, clock: ManualClock, http: OutboundHttp, tenant: str
+) -> None:
+    """A stream that only the configuration knows; asked at every evaluation, because models are reloaded."""
+    own = parse_streams('[repairs]\nowner = "warehouse"\nterminal = ["mended"]\n')
+    asked: list[str] = []
+    service = open_alerts(
+        load_settings(), state, clickhouse, clock, http,
+        streams=lambda: asked.append("once") or own, tenants=lambda: [tenant],  # type: ignore[func-returns-value]
+    )  # fmt: skip
+    clock.advance(1_800)
+    order_waits(clickhouse, tenant, clock.now() - timedelta(hours=4), stream="repairs")
+    set_rate(clickhouse, tenant, clock.now(), 60, 200)
+    for _ in range(10):
+        service.evaluate()
+        clock.advance(15)
+    (failing,) = service.active(tenant)
+    assert failing.annotations["impact"].startswith("1 case worth 250.00 EUR waits at warehouse now")
+    assert len(asked) >= 1
+
+
 @pytest.mark.parametrize(
     ("before", "current", "state_then", "summary"),
     [
@@ -110,7 +134,7 @@ def test_a_thin_hour_is_judged_with_the_one_before(
     summary: str,
 ) -> None:
     """Else a rule would be blind at the start of every hour, and on an edge with few calls."""
-    service = open_alerts(load_settings(), state, clickhouse, clock, http, tenants=lambda: [tenant])
+    service = open_alerts(load_settings(), state, clickhouse, clock, http, streams=dict, tenants=lambda: [tenant])
     clock.advance(300)
     set_rate(clickhouse, tenant, clock.now() - timedelta(hours=1), *before)
     set_rate(clickhouse, tenant, clock.now(), *current)
@@ -139,5 +163,5 @@ def test_settings_that_cannot_be_used_stop_the_start(
     message: str,
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_alerts(load_settings(**overrides), state, clickhouse, clock, http)
+        open_alerts(load_settings(**overrides), state, clickhouse, clock, http, streams=dict)
     assert message in str(caught.value)

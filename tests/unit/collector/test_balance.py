@@ -123,7 +123,7 @@ def test_an_alert_names_the_segment_and_resolves_when_the_rows_are_back(
 ) -> None:
     http = OutboundHttp()
     alerts = open_alerts(
-        load_settings(), state, clickhouse, clock, http, tenants=tuple,
+        load_settings(), state, clickhouse, clock, http, streams=dict, tenants=tuple,
         ledger=world.balance.of, ledger_tenants=world.balance.tenants,
     )  # fmt: skip
     segment = world.store(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control.engine import Action
 from core import SystemClock
-from core.errors import InvalidInput
+from core.errors import ConfigurationError, InvalidInput
 from kpis.process.bottlenecks import Bottleneck, bottlenecks, historical_bottlenecks, unusual_hours
+from kpis.process.calendars import Calendar
 from kpis.process.cases import CaseJobs
-from kpis.process.correlates import Correlate, Names, Series, advice, moves_with
+from kpis.process.correlates import EXECUTABLE, Correlate, Names, Series, advice, moves_with
 from kpis.process.filters import CaseFilter
-from kpis.process.streams import parse_streams
+from kpis.process.streams import ControlAction, ControlHint, parse_streams
 from storage import ClickHouse
 
 Insert = Callable[..., None]
@@ -114,6 +117,42 @@ def test_without_history_nothing_is_claimed(live: Callable[..., list[Bottleneck]
     (only,) = live(stuck(event, {"1": 100 * HOUR}))
     assert (only.cases, only.usual_wait_s, only.delayed_cases, only.value_hours, only.since) == (1, None, 0, 0, None)
     assert only.basis.startswith("No usual wait is known")
+
+
+def test_a_weekend_is_no_bottleneck(
+    clickhouse: ClickHouse, tenant: str, store: Callable[[list[Any]], None], event: Any
+) -> None:
+    """Since Friday at 17:00 an order waits for b, which a desk does by day; on Monday at 9:00 that is two hours."""
+    friday, monday = 5 * DAY + 17 * HOUR, 8 * DAY + 9 * HOUR
+    store([*history(event, days=4), event("1", "a", friday, amount="5"), event("2", "b", friday, amount="5")])
+    desk = Calendar("desk", "UTC", ((((480, 1080),),) * 5 + ((), ())))
+    stream = replace(STREAMS["s"], calendars={"b": "desk"})
+    now = START + timedelta(seconds=monday)
+    found = {one.step: one for one in bottlenecks(clickhouse, tenant, now, {"s": stream}, {"desk": desk})}
+    assert (found["a"].calendar, found["a"].median_wait_s) == ("desk", 2 * HOUR)
+    assert found["b"].calendar == "", "what comes after b is done around the clock"
+    assert found["b"].oldest_since == START + timedelta(seconds=friday)
+    assert found["b"].median_wait_s == monday - friday
+    with pytest.raises(ConfigurationError, match="stream s: there is no calendar 'desk'; there are none"):
+        bottlenecks(clickhouse, tenant, now, {"s": stream}, {})
+
+
+def test_where_nothing_moves_along_the_model_advises(
+    clickhouse: ClickHouse, tenant: str, store: Callable[[list[Any]], None], event: Any
+) -> None:
+    """Marked as the model's word, and as nothing that can be executed."""
+    store(history(event, days=12) + stuck(event, {"1": 5 * HOUR}))
+    hint = ControlHint("shop->shed", ControlAction.REROUTE, "another shed may take it")
+    stream = replace(STREAMS["s"], control={"a": hint, "b": hint}, process_owner="Order desk")
+    first, second = bottlenecks(clickhouse, tenant, START + timedelta(seconds=NOW), {"s": stream}, {})
+    assert (first.step, first.correlates, first.process_owner) == ("a", (), "Order desk")
+    assert (first.action, first.action_target) == ("reroute", "shop-to-shed")
+    assert (first.action_why, first.action_executable) == ("by the model: another shed may take it", False)
+    assert (second.action, second.action_why) == ("", ""), "nothing is unusual there"
+
+
+def test_only_what_the_control_room_knows_can_be_executed() -> None:
+    assert {str(one) for one in EXECUTABLE} <= {str(one) for one in Action}
 
 
 def test_currencies_are_never_added(live: Callable[..., list[Bottleneck]], event: Any) -> None:
@@ -264,11 +303,12 @@ def correlate(kind: str, name: str, measure: str, now: float = 9.0) -> Correlate
         pytest.param(["edge a->b p95_ms"], ("throttle", "a-to-b"), id="a slow edge"),
         pytest.param(["queue q depth", "team desk open_cases"], ("reroute", "desk"), id="a team with too much"),
         pytest.param(["queue q oldest_age_s"], ("reroute", "q"), id="a queue before people"),
-        pytest.param(["api x p95_ms"], ("", ""), id="an API alone says nothing about what to do"),
-        pytest.param([], ("", ""), id="nothing"),
+        pytest.param(["api x p95_ms"], None, id="an API alone says nothing about what to do"),
+        pytest.param([], None, id="nothing"),
     ],
 )
-def test_the_action_follows_from_the_correlates(found: list[str], expected: tuple[str, str]) -> None:
+def test_the_action_follows_from_the_correlates(found: list[str], expected: tuple[str, str] | None) -> None:
     names = Names(edges={"a->b"})
     names.queues["fed"] |= {"c->d"}
-    assert advice([correlate(*one.split()) for one in found], names) == expected
+    advised = advice([correlate(*one.split()) for one in found], names)
+    assert (advised and (advised.action, advised.target)) == expected
