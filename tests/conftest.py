@@ -7,16 +7,57 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from core import ManualClock, Settings, load_settings
 from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
 
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("tests")
+"""By itself it fails an example that takes 200 ms, and what draws its data slowly: on a busy machine, any."""
+
 _TENANTS = itertools.count(1)
+_OPEN: list[ClickHouse] = []
+"""The run's engine, once a test has asked for it."""
+
+_FILLED = (
+    "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    " AND name != 'schema_migrations' AND exists(SELECT 1 FROM system.parts WHERE active"
+    " AND database = currentDatabase() AND table != 'schema_migrations')"
+)
+"""All of them or none: what an insert has left behind in one table would keep the same insert out of it later."""
+
+
+LONG_FIRST = (
+    "integration",
+    "browser",
+    "servers",
+    "fuzz",
+    "unit/kpis_process",
+    "unit/collector",
+    "unit/kpis",
+    "unit/api",
+)
+"""Folders with the longest files, which are begun with; all others come after them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, or the last one runs alone while the other workers have nothing to do."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(here)
+        return next((n for n, one in enumerate(LONG_FIRST) if folder.is_relative_to(one)), len(LONG_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,8 +72,23 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
     """The embedded engine with every migration applied."""
     ch = open_clickhouse(load_settings(data_dir=tmp_path_factory.mktemp("engine")))
     migrate_clickhouse(ch)
+    _OPEN.append(ch)
     yield ch
+    _OPEN.remove(ch)
     ch.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_engine() -> Iterator[None]:
+    """What a module's tests have stored goes with the module.
+
+    Each tenant has partitions of its own, and every statement pays for every part there is. A mutation takes longest:
+    the embedded engine needs some 0.15 s for each part of the table, whosever it is.
+    """
+    yield
+    for ch in _OPEN:
+        for (table,) in ch.query(_FILLED).rows:
+            ch.command("TRUNCATE TABLE {table:Identifier}", {"table": table})
 
 
 @pytest.fixture
@@ -47,11 +103,22 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings(data_dir=tmp_path / "data", http_port=0, otlp_grpc_port=0, otlp_http_port=0)
 
 
-@pytest.fixture
-def state(settings: Settings) -> Iterator[StateDb]:
-    """A fresh state database at the newest revision."""
+@pytest.fixture(scope="session")
+def migrated_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty state database at the newest revision, to be copied."""
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("state"))
     database = open_state(settings)
     migrate_state(database)
+    database.close()
+    return settings.data_dir / "state.db"
+
+
+@pytest.fixture
+def state(settings: Settings, migrated_state: Path) -> Iterator[StateDb]:
+    """A fresh state database at the newest revision."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copy(migrated_state, settings.data_dir)
+    database = open_state(settings)
     yield database
     database.close()
 

@@ -23,6 +23,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Watched
 from tests.integration.served import environment, eventually
+from tests.support.plain_http import PLAIN
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -42,13 +43,13 @@ class Demo:
 
     def get(self, path: str) -> Any:
         """The JSON of a GET."""
-        reply = httpx.get(f"{self.url}{path}", timeout=60)
+        reply = PLAIN.get(f"{self.url}{path}", timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
     def scalar(self, sql: str) -> Any:
         """The first cell of a query."""
-        reply = httpx.post(f"{self.url}/api/v1/query", json={"sql": sql}, timeout=60)
+        reply = PLAIN.post(f"{self.url}/api/v1/query", json={"sql": sql}, timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()["rows"][0][0]
 
@@ -190,7 +191,7 @@ def test_the_page_shows_it_and_pauses_the_edge(demo: Demo, visit: Callable[..., 
     actions = [entry["action"] for entry in demo.get("/api/v1/audit")["entries"]]
     assert actions[:2] == ["control.verified", "control.sent"]
     body = {"target": TARGET, "action": "resume", "reason": "test over"}
-    reply = httpx.post(
+    reply = PLAIN.post(
         f"{demo.url}/api/v1/control/commands", json=body, headers={"Idempotency-Key": "resume-1"}, timeout=60
     )
     assert (reply.status_code, reply.json()["state"]) == (201, "verified")

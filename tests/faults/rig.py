@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
 from tests.faults.clients import Book, Doors, Load, Outcome, load, send_again
 from tests.faults.points import INJECT, Plan, Point
 from tests.integration.served import ROOT, Served, environment, eventually
 from tests.support.clickhouse_process import ClickHouseServer
+from tests.support.plain_http import PLAIN
+from tests.support.ports import free_port
 
 SETTLE_S = 90.0
 DEFAULTS = {
@@ -37,15 +37,6 @@ DEFAULTS = {
 
 class Unable(Exception):
     """The fault cannot be made on this machine; the row says why."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class Rig:
@@ -61,7 +52,7 @@ class Rig:
     ) -> None:
         self.folder, self.server, self.book = folder, server, Book()
         self.plan = Plan(folder / "points", points)
-        api, http, grpc = free_ports(3)
+        api, http, grpc = (free_port() for _ in range(3))
         self.doors = Doors(f"http://127.0.0.1:{http}", f"127.0.0.1:{grpc}")
         self.settings = DEFAULTS | {
             "OPSINTEL_HTTP_PORT": str(api),
@@ -173,7 +164,7 @@ class Rig:
 
     def query(self, sql: str) -> list[list[Any]]:
         """Rows, through the product."""
-        answer = httpx.post(f"{self.running.url}/api/v1/query", json={"sql": sql}, timeout=60)
+        answer = PLAIN.post(f"{self.running.url}/api/v1/query", json={"sql": sql}, timeout=60)
         assert answer.status_code == 200, answer.text
         rows: list[list[Any]] = answer.json()["rows"]
         return rows

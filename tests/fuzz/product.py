@@ -28,6 +28,7 @@ from collector.otlp_types import PUBLISHED, REJECTED_FIELDS, RESPONSES, SERVICE_
 from storage import Signal
 from tests.fuzz import samples
 from tests.integration.served import Served, eventually, serving
+from tests.support.plain_http import PLAIN
 
 RECEIVER_BYTES = 300 << 20
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -196,7 +197,7 @@ class Product:
         return None if entry["pending"] or entry["received"] < self.acknowledged[signal] else entry
 
     def _rows(self, table: str) -> int:
-        answer = httpx.post(
+        answer = PLAIN.post(
             f"{self.served.url}/api/v1/query", json={"sql": f"SELECT count() FROM otel_{table}"}, timeout=60
         )
         return int(answer.json()["rows"][0][0])

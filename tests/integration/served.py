@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.plain_http import PLAIN
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +44,7 @@ def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not (found := condition()):
         assert time.monotonic() < deadline, "the condition did not come true in time"
-        pause.wait(0.02)
+        pause.wait(0.05)
     return found
 
 
@@ -78,7 +80,7 @@ class Served:
     def get(self, path: str, token: str = "") -> httpx.Response:
         """Asks the API."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.get(f"{self.url}{path}", headers=headers, timeout=60)
+        return PLAIN.get(f"{self.url}{path}", headers=headers, timeout=60)
 
     def ledger(self, signal: str) -> dict[str, int]:
         """One signal's entry."""

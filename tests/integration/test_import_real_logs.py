@@ -1,6 +1,6 @@
 """Event logs that other people made, and how they are imported: as published, through the log, and twice.
 
-Whether every answer about them is right: test_process_truth.py.
+Whether every answer about them is right: test_answers_on_real_logs.py.
 
 The files and the check live beside the repository (`shared/`, or where OPSINTEL_SHARED points) and are not part of it.
 """
@@ -75,8 +75,7 @@ def shared() -> Path:
 Import = Callable[..., ImportReport]
 
 
-@pytest.fixture
-def import_log(shared: Path, clickhouse: ClickHouse, tenant: str, tmp_path: Path) -> Import:
+def importer(shared: Path, clickhouse: ClickHouse, tenant: str, folder: Path) -> Import:
     """Imports a log of LOGS under its own id as the stream, one insert a batch."""
     files = json.loads((shared / "data" / "answers.json").read_text())["process_logs"]
     segments = iter(range(1, 10_000))
@@ -90,9 +89,15 @@ def import_log(shared: Path, clickhouse: ClickHouse, tenant: str, tmp_path: Path
             mapping = build_mapping(stream=log_id, kind=detect(path), **options)
         else:
             mapping = ColumnMapping.model_validate({"stream": log_id, **LOGS[log_id], **options})
-        return import_file(path, mapping, store, clock=SystemClock(), quarantine=tmp_path)
+        return import_file(path, mapping, store, clock=SystemClock(), quarantine=folder)
 
     return run
+
+
+@pytest.fixture
+def import_log(shared: Path, clickhouse: ClickHouse, tenant: str, tmp_path: Path) -> Import:
+    """Imports for this test's tenant."""
+    return importer(shared, clickhouse, tenant, tmp_path)
 
 
 def checked(shared: Path, tmp_path: Path, log_id: str, summary: ProcessSummary) -> None:

@@ -1,4 +1,4 @@
-"""pm4py as oracle: every edge, variant, duration and rework on logs that other people made, and on random logs.
+"""pm4py as oracle: every edge, variant, duration and rework on random logs; on real ones: test_answers_on_real_logs.py.
 
 pm4py is AGPL: an oracle of tests and the benchmark's opponent. It comes with the extra `oracle`; the product must not
 know it, which the last test sees to.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +24,9 @@ from kpis.process.process_map import process_map
 from kpis.process.summary import rework_by_step, totals_of_cases
 from storage import ClickHouse
 from tests.bench.process_worker import Answers, differences, digest
-from tests.integration.test_import_real_logs import LOGS, Import, import_log, shared
 from tests.unit.kpis_process.conftest import E, event, insert
 
-__all__ = ["event", "import_log", "insert", "shared"]
+__all__ = ["event", "insert"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """What pm4py and pandas say about one another is not ours to mend."""
@@ -67,35 +65,6 @@ def ours(ch: ClickHouse, tenant: str, stream: str) -> Answers:
         durations={"median": totals.median_s, "mean": totals.mean_s, "p90": totals.p90_s},
         rework=dict(rework_by_step(ch, tenant, stream)),
     )
-
-
-@pytest.mark.acceptance
-@pytest.mark.parametrize("log_id", [name for name in LOGS if not name.startswith(("ocel", "olist"))])
-def test_every_answer_on_a_real_log(
-    oracle: Any, shared: Path, import_log: Import, clickhouse: ClickHouse, tenant: str, jobs: CaseJobs, log_id: str
-) -> None:
-    """pm4py reads the file itself, so this also tells that nothing was lost or turned around on the way."""
-    import_log(log_id)
-    jobs.run_once(tenant, log_id)
-    frame = read(oracle, shared, log_id)
-    assert differences(ours(clickhouse, tenant, log_id), oracle.answers(oracle.formatted(frame))) == []
-
-
-def read(oracle: Any, shared: Path, log_id: str) -> Any:
-    """The columns that matter, rows in the order of the file."""
-    import pandas as pd
-
-    answer = json.loads((shared / "data" / "answers.json").read_text())["process_logs"][log_id]
-    path = shared / "data" / answer["file"]
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={oracle.CASE: str})
-    for keep in LOGS[log_id].get("keep", []):
-        frame = frame[frame[keep["column"]] == keep["equals"]]
-    for column in {oracle.AT, oracle.START} & set(frame):
-        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601")
-    wanted = [oracle.CASE, oracle.STEP, oracle.AT]
-    if LOGS[log_id]["columns"].get("start"):
-        wanted.append(oracle.START)
-    return frame[wanted].dropna(subset=wanted[:3])
 
 
 LOG = st.lists(

@@ -1,8 +1,4 @@
-"""Summary, map and variants on event logs that other people made: equal to answers computed by independent code, and
-in every edge, variant and time to those that plain Python computes from the stored events. Then input nobody wants.
-
-The files and the check live beside the repository, see test_import_real_logs.py.
-"""
+"""What is read from `cases`: which cases a filter chooses, and input that nobody wants."""
 
 from __future__ import annotations
 
@@ -16,66 +12,22 @@ import pytest
 from collector.importers import ColumnMapping, import_file
 from core import SystemClock
 from core.errors import NotFound
-from kpis.process import ProcessSummary, filters, process_summary
 from kpis.process import cases as case_jobs
+from kpis.process import filters
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter
-from kpis.process.process_map import ProcessMap, process_map
-from kpis.process.summary import rework_by_step, totals_of_cases
+from kpis.process.process_map import process_map
+from kpis.process.summary import process_summary, rework_by_step, totals_of_cases
 from kpis.process.variants import variants
 from storage import ClickHouse, SegmentMeta, Signal
-from tests.integration.oracle_process import assert_tells, process_of, stored
-from tests.integration.test_import_real_logs import LOGS, Import, checked, import_log, shared
 from tests.unit.kpis_process.conftest import event, insert
 
-__all__ = ["event", "import_log", "insert", "shared"]
+__all__ = ["event", "insert"]
 
 
 @pytest.fixture
 def jobs(clickhouse: ClickHouse) -> CaseJobs:
     return CaseJobs(clickhouse, SystemClock(), settled=timedelta(0))
-
-
-def assert_map_tells_the_same(found: ProcessMap, summary: ProcessSummary) -> None:
-    """The map and the summary share their numbers."""
-    assert (found.cases, found.events) == (summary.cases, summary.events)
-    assert sum(one.count for one in found.steps) == summary.events
-    assert len(found.steps) == summary.activities
-    assert sum(one.starts for one in found.steps) == sum(one.ends for one in found.steps) == summary.cases
-    edges = {(one.from_step, one.to_step): one for one in found.transitions}
-    assert len(edges) == len(found.transitions) == len(summary.edges)
-    for edge in summary.edges:
-        one = edges[edge.from_step, edge.to_step]
-        assert (one.count, one.gap.median_s) == (edge.count, edge.median_s)
-        assert one.gap.mean_s == pytest.approx(edge.mean_s, rel=1e-12, abs=1e-9)
-        assert 0 < one.cases <= one.count
-        assert one.gap.median_s <= one.gap.p90_s <= one.gap.p95_s
-
-
-@pytest.mark.acceptance
-@pytest.mark.parametrize("log_id", LOGS)
-def test_answers_from_cases_are_right(
-    shared: Path,
-    import_log: Import,
-    clickhouse: ClickHouse,
-    tenant: str,
-    tmp_path: Path,
-    jobs: CaseJobs,
-    log_id: str,
-) -> None:
-    report = import_log(log_id)
-    assert jobs.run_once(tenant, log_id).cases == report.cases
-    summary = process_summary(clickhouse, tenant, log_id)
-    assert (report.rejected, report.events, report.cases) == (0, summary.events, summary.cases)
-    checked(shared, tmp_path, log_id, summary)
-    assert_tells(summary.to_json(), process_of(stored(clickhouse, tenant, log_id)))
-    assert_map_tells_the_same(process_map(clickhouse, tenant, log_id), summary)
-    shares = variants(clickhouse, tenant, log_id, limit=100_000)
-    assert {one.steps: one.cases for one in shares.variants} == {v.activities: v.count for v in summary.variants}
-    assert (shares.total, shares.cases) == (len(summary.variants), summary.cases)
-    assert sum(one.cases for one in shares.variants if one.rework) == summary.rework_cases
-    again = rework_by_step(clickhouse, tenant, log_id)
-    assert max(again.values(), default=0) <= summary.rework_cases <= sum(again.values())
 
 
 # --- which cases ---

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,13 +17,20 @@ import httpx
 import psutil
 
 from tests.integration.served import Served, environment, eventually, opsintel, serving
+from tests.support.plain_http import PLAIN
+from tests.support.ports import free_port
 
 COUNT = {"sql": "SELECT count(), uniqExact(SpanId), uniqExact(bitShiftRight(SegmentId, 40)) FROM otel_traces"}
 
 
 def receivers_of(process: int) -> list[psutil.Process]:
-    """The receiver processes below one."""
-    return [child for child in psutil.Process(process).children() if "api.receiver" in child.cmdline()]
+    """The receiver processes below one; a child that ends while it is looked at is none."""
+    found = []
+    for child in psutil.Process(process).children():
+        with contextlib.suppress(psutil.Error):
+            if "api.receiver" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def spans(count: int) -> dict[str, object]:
@@ -37,7 +44,10 @@ def spans(count: int) -> dict[str, object]:
 
 
 class Load:
-    """Clients that push until told to stop, each request on a connection of its own; counts what was acknowledged."""
+    """Clients that push until told to stop, each request on a connection of its own; counts what was acknowledged.
+
+    The end of its block stops them, whatever happens in it.
+    """
 
     def __init__(self, doors: Callable[[], str], clients: int = 4) -> None:
         self._doors, self._stop, self._lock = doors, threading.Event(), threading.Lock()
@@ -50,7 +60,7 @@ class Load:
         while not self._stop.is_set():
             body = json.dumps(spans(10))
             try:
-                with httpx.Client(timeout=20) as client:
+                with httpx.Client(timeout=20, verify=False) as client:
                     answer = client.post(
                         f"{self._doors()}/v1/traces", content=body, headers={"content-type": "application/json"}
                     )
@@ -67,10 +77,16 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
 
 def stored(service: Served) -> list[int]:
     """Rows, distinct spans, lanes."""
-    answer = httpx.post(f"{service.url}/api/v1/query", json=COUNT, timeout=60)
+    answer = PLAIN.post(f"{service.url}/api/v1/query", json=COUNT, timeout=60)
     rows: list[int] = answer.json()["rows"][0]
     return rows
 
@@ -82,9 +98,8 @@ def settled(service: Served) -> bool:
 
 def test_a_receiver_is_killed_and_comes_back(tmp_path: Path) -> None:
     """Its lane is repaired and stored, the other goes on, and a new one joins in."""
-    with serving(tmp_path, OPSINTEL_RECEIVER_PROCESSES="2") as service:
+    with serving(tmp_path, OPSINTEL_RECEIVER_PROCESSES="2") as service, Load(lambda: service.http) as load:
         victim = receivers_of(service.process.pid)[0]
-        load = Load(lambda: service.http)
         eventually(lambda: load.acknowledged > 500)
         victim.kill()
         at = load.acknowledged
@@ -104,10 +119,9 @@ def test_receivers_go_with_their_owner(tmp_path: Path) -> None:
     """Killed without a word, it leaves no process behind that holds the ports; the next start stores all."""
     service = Served(tmp_path, OPSINTEL_RECEIVER_PROCESSES="2")
     children = receivers_of(service.process.pid)
-    load = Load(lambda: service.http)
-    eventually(lambda: load.acknowledged > 300)
-    service.process.kill()
-    load.stop()
+    with Load(lambda: service.http) as load:
+        eventually(lambda: load.acknowledged > 300)
+        service.process.kill()
     service.end()
     assert psutil.wait_procs(children, timeout=20)[1] == []
     with serving(tmp_path, OPSINTEL_RECEIVER_PROCESSES="1") as again:
@@ -130,12 +144,11 @@ def test_receivers_beside_a_backend(tmp_path: Path) -> None:
         eventually(lambda: answers(door))
         before = 0
         for _ in range(20):
-            before += 10 * (httpx.post(f"{door}/v1/traces", json=spans(10), timeout=20).status_code == 200)
+            before += 10 * (PLAIN.post(f"{door}/v1/traces", json=spans(10), timeout=20).status_code == 200)
         assert before == 200
         with serving(tmp_path, "--roles", "backend") as backend:
-            load = Load(lambda: door)
-            eventually(lambda: load.acknowledged > 300)
-            load.stop()
+            with Load(lambda: door) as load:
+                eventually(lambda: load.acknowledged > 300)
             eventually(lambda: backend.ledger("traces")["stored"] == before + load.acknowledged)
             rows, distinct, _ = stored(backend)
             assert (rows, distinct) == (before + load.acknowledged,) * 2
@@ -157,15 +170,9 @@ def test_a_port_of_another_service_is_not_shared(tmp_path: Path) -> None:
         assert f"OTLP/HTTP cannot listen on 127.0.0.1:{taken}" in done.stderr
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(door: str) -> bool:
     try:
-        return httpx.get(f"{door}/v1/traces").status_code == 405
+        return PLAIN.get(f"{door}/v1/traces").status_code == 405
     except httpx.HTTPError:
         return False
 
@@ -173,7 +180,7 @@ def answers(door: str) -> bool:
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """After a clean stop the log is empty and no file of metrics claims a receiver."""
     with serving(tmp_path) as service:
-        assert httpx.post(f"{service.http}/v1/traces", json=spans(3), timeout=20).status_code == 200
+        assert PLAIN.post(f"{service.http}/v1/traces", json=spans(3), timeout=20).status_code == 200
         eventually(lambda: settled(service))
     assert not list((tmp_path / "data" / "receivers").glob("*.prom"))
     assert not list((tmp_path / "data" / "wal").rglob("*.seg"))

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -19,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.integration.served import Served, eventually, opsintel
 from tests.support.clickhouse_process import ClickHouseServer, clickhouse_server
 from tests.support.faults import Action
+from tests.support.plain_http import PLAIN
 
 USER, PASSWORD = "ops", "geheim#1"
 SPANS = "INSERT INTO traces_in"
@@ -56,7 +56,7 @@ class Product:
                 start_time_unix_nano=NOW, end_time_unix_nano=NOW + 1,
             )  # fmt: skip
         body, headers = request.SerializeToString(), {"content-type": "application/x-protobuf"}
-        answer = httpx.post(f"{self.served.http}/v1/traces", content=body, headers=headers, timeout=30)
+        answer = PLAIN.post(f"{self.served.http}/v1/traces", content=body, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
         self.acked += spans
 
@@ -119,7 +119,7 @@ def test_all_signals_are_stored_from_an_empty_server(product: Product) -> None:
     metric.gauge.data_points.add(time_unix_nano=NOW, as_int=7)
     for name, request in (("logs", logs), ("metrics", metrics)):
         body, headers = request.SerializeToString(), {"content-type": "application/x-protobuf"}
-        answer = httpx.post(f"{product.served.http}/v1/{name}", content=body, headers=headers, timeout=30)
+        answer = PLAIN.post(f"{product.served.http}/v1/{name}", content=body, headers=headers, timeout=30)
         assert answer.status_code == 200
     product.check()
     eventually(lambda: product.served.ledger("logs")["stored"] == product.served.ledger("metrics")["stored"] == 1)
@@ -129,7 +129,7 @@ def test_all_signals_are_stored_from_an_empty_server(product: Product) -> None:
         "opsintel",
     )
     assert found == [["1", "1", "7"]]
-    answer = httpx.post(
+    answer = PLAIN.post(
         f"{product.served.url}/api/v1/query", json={"sql": "SELECT count() FROM otel_traces"}, timeout=30
     )
     assert answer.json()["rows"] == [[product.acked]]
@@ -185,7 +185,7 @@ def test_the_server_goes_away_and_comes_back(product: Product) -> None:
     for _ in range(5):
         product.push()
     assert product.served.ledger("traces")["pending"] >= 250
-    answer = httpx.post(f"{product.served.url}/api/v1/query", json={"sql": "SELECT 1"}, timeout=60)
+    answer = PLAIN.post(f"{product.served.url}/api/v1/query", json={"sql": "SELECT 1"}, timeout=60)
     assert answer.status_code == 503
     assert "it does not accept connections" in product.served.log.read_text()
     product.server.tell(listening=True)

@@ -19,7 +19,8 @@ import redis
 
 from core import ManualClock
 from tests.servers.polling import Installation
-from tests.servers.processes import Server, folder, free_port, listens, started
+from tests.servers.processes import Server, folder, listens, started
+from tests.support.ports import free_port
 
 INSTALL = "install it with: make test-servers"
 PASSWORD = "s3cret-of-the-tests"

@@ -71,7 +71,7 @@ class Installation:
             found = self.queues().get(queue)
             return found is not None and found.depth == depth
 
-        eventually(there, 20, f"{queue} with a depth of {depth:g}")
+        eventually(there, 20, f"{queue} with a depth of {depth:g}", every_s=0.2)  # each poll is stored
         return self.queues()[queue]
 
     def close(self) -> None:

@@ -17,20 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30.0, what: str = "the condition") -> None:
+def eventually(
+    condition: Callable[[], object], seconds: float = 30.0, what: str = "the condition", *, every_s: float = 0.05
+) -> None:
     """Returns once the condition holds; fails when it does not within the time."""
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {seconds:g} s"
-        pause.wait(0.05)
+        pause.wait(every_s)
 
 
 def listens(port: int) -> bool:

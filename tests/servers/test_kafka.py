@@ -17,7 +17,7 @@ from collector.pollers.readings import Deadline, Polled, PollFailed, Reason
 from collector.pollers.sources.kafka import KafkaSource
 from core import SystemClock
 from tests.servers.polling import Installation
-from tests.servers.processes import free_port
+from tests.support.ports import free_port
 
 Install = Callable[..., Installation]
 

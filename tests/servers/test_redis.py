@@ -18,7 +18,8 @@ from collector.pollers.readings import Deadline, Polled, PollFailed, QueueReadin
 from collector.pollers.sources.redis_queues import EMPTY_FOR, RedisSource
 from core import ManualClock, SystemClock
 from tests.servers.polling import Installation
-from tests.servers.processes import folder, free_port, listens, started
+from tests.servers.processes import folder, listens, started
+from tests.support.ports import free_port
 
 Install = Callable[..., Installation]
 

@@ -21,7 +21,8 @@ from collector.pollers.sources.sql import SqlSource
 from core import ConfigurationError, SystemClock
 from tests.servers.conftest import PASSWORD
 from tests.servers.polling import Installation
-from tests.servers.processes import Server, free_port
+from tests.servers.processes import Server
+from tests.support.ports import free_port
 
 Install = Callable[..., Installation]
 JOBS = "SELECT queue AS name, count(*) AS depth FROM jobs GROUP BY queue"

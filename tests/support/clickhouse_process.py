@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.faults import Action, Fault
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 30.0
@@ -22,7 +23,7 @@ class ClickHouseServer:
 
     def __init__(self, folder: Path, *, user: str = "default", password: str = "") -> None:
         self.folder, self.user, self.password = folder, user, password
-        self.port = self.control = 0
+        self.port, self.control = free_port(), free_port()
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from collector import Collector
 from core import Principal, Rates, Role, Settings, SystemClock, Unauthenticated, load_settings
 from storage import ClickHouse, StateDb
+from tests.support.plain_http import PLAIN
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -49,7 +50,7 @@ class Rig:
 
     def post(self, tenant: str, body: bytes, *, path: str = "/v1/traces", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(
+        return PLAIN.post(
             self.url + path,
             content=body,
             headers={"content-type": PROTOBUF, "authorization": f"Bearer {tenant}"} | named,

@@ -13,6 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from demo.engine import TARGETS, WorkflowEngine, control_targets
+from tests.support.plain_http import PLAIN
 
 SECRET = "whsec_" + "b3BzaW50ZWw=" * 3
 TARGET = "order-management-to-warehouse"
@@ -48,12 +49,12 @@ def send(engine: WorkflowEngine, body: dict[str, Any], *, secret: str = SECRET, 
         "webhook-signature": Webhook(secret).sign(str(body.get("command_id", "")) or "none", at, text),
         "content-type": "application/json",
     }
-    return httpx.post(f"{engine.url}/commands", content=text, headers=headers)
+    return PLAIN.post(f"{engine.url}/commands", content=text, headers=headers)
 
 
 def state(engine: WorkflowEngine) -> str:
     """The state the engine shows."""
-    return str(httpx.get(f"{engine.url}/edges/{TARGET}").json()["state"])
+    return str(PLAIN.get(f"{engine.url}/edges/{TARGET}").json()["state"])
 
 
 def test_pause_and_resume_change_the_state(engine: WorkflowEngine) -> None:
@@ -92,12 +93,12 @@ def test_what_is_wrong_is_refused_and_changes_nothing(
 
 
 def test_unsigned_oversize_and_lost_requests_are_refused(engine: WorkflowEngine) -> None:
-    assert httpx.post(f"{engine.url}/commands", content=b"{}").status_code == 401
-    assert httpx.post(f"{engine.url}/commands", content=b"\xff\xfe").status_code == 401
-    assert httpx.post(f"{engine.url}/commands", content=b"x" * 70_000).status_code == 413
-    assert httpx.post(f"{engine.url}/other", content=b"{}").status_code == 404
-    assert httpx.get(f"{engine.url}/edges/nowhere").status_code == 404
-    assert httpx.get(f"{engine.url}/").status_code == 404
+    assert PLAIN.post(f"{engine.url}/commands", content=b"{}").status_code == 401
+    assert PLAIN.post(f"{engine.url}/commands", content=b"\xff\xfe").status_code == 401
+    assert PLAIN.post(f"{engine.url}/commands", content=b"x" * 70_000).status_code == 413
+    assert PLAIN.post(f"{engine.url}/other", content=b"{}").status_code == 404
+    assert PLAIN.get(f"{engine.url}/edges/nowhere").status_code == 404
+    assert PLAIN.get(f"{engine.url}/").status_code == 404
 
 
 def test_the_control_file_names_every_target() -> None:
