@@ -1,12 +1,13 @@
 """How good the predictions are: made again for past moments, from what was known then, and compared with what happened.
 
 Each open case at each moment is one prediction, so a case that was open long is looked at several times and counts as
-often. Not promised: that what held then holds now.
+often. What turned out of earlier moments decides what is made of later predictions (`recalibration`), as it would have
+been then. Not promised: that what held then holds now.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from typing import Any
 
 from core.errors import InvalidInput, NotFound
 from kpis.process.filters import LIMITS
+from kpis.process.recalibration import AS_IT_IS, ENOUGH, Correction, Sums, candidates, chosen
 from kpis.process.remaining import HISTORY, History, moment, nanoseconds, question
 from kpis.process.streams import ValueStream, value_streams
 from storage import ClickHouse, load_sql
@@ -23,6 +25,8 @@ BINS = 10
 MOMENTS = 8
 OVER = timedelta(days=56)
 """How long before now the moments lie of which the product tells its calibration."""
+PREDICTIONS = 1_000
+"""Of more open cases at a moment, the calibration looks at an even part of about so many."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ class Backtest:
     `open_cases`: predictions in all; `without_history`: of them those that had nothing comparable, left out below;
     `overdue`: whose promise had passed already. `timed` cases have closed since: `mae_s` is the mean absolute error of
     the remaining time, `p90_coverage` the share that took no longer than `remaining_p90_s`. `judged` cases were not yet
-    overdue, and have closed or missed their promise since: `brier` is the mean of (p_late - late)^2 (Brier 1950).
+    overdue, and their promise has passed since: `brier` is the mean of (shown - late)^2 (Brier 1950), where shown is
+    what was made of the prediction by what had been judged until then; `brier_as_predicted` the same of p_late as it
+    was. `tested` predictions were made when enough had been judged: `brier_tested` is theirs, `brier_share` that of the
+    share of late cases known by then. `correction`: what is made of predictions at `through`.
 
     Baselines: `mae_step_s` says the mean remaining time of all cases at a random moment after that step,
     `mae_constant_s` that of the stream; `brier_step` says 1 or 0 by whether the former exceeds the time left,
@@ -64,8 +71,13 @@ class Backtest:
     judged: int
     late_share: float | None
     brier: float | None
+    brier_as_predicted: float | None
     brier_step: float | None
     brier_constant: float | None
+    tested: int
+    brier_tested: float | None
+    brier_share: float | None
+    correction: Correction
     bins: tuple[ReliabilityBin, ...]
 
 
@@ -74,7 +86,8 @@ class Calibration:
     """What the product says about itself: a back-test over `moments` from `period_start` to `period_end`.
 
     `n` predictions of lateness could be judged; `unresolved` could not yet. Both ends are None, and `n` 0, as long as
-    no case has closed.
+    no case has closed. The other fields are those of `Backtest`. `correction` is what the list of cases at risk makes
+    of its predictions.
     """
 
     stream: str
@@ -85,7 +98,12 @@ class Calibration:
     unresolved: int
     late_share: float | None
     brier: float | None
+    brier_as_predicted: float | None
     brier_constant: float | None
+    tested: int
+    brier_tested: float | None
+    brier_share: float | None
+    correction: Correction
     mae_s: float | None
     mae_step_s: float | None
     p90_coverage: float | None
@@ -102,32 +120,80 @@ def backtest(
     through: datetime | None = None,
     history: History = HISTORY,
     censored: bool = True,
+    at_most: int | None = None,
+    corrected: bool = True,
 ) -> Backtest:
     """Predicts at the moments of `as_of` (aware) and compares with what is known at `through` (else: the last event).
 
     Raises NotFound for a stream of which nobody has said what ends its cases, InvalidInput for a moment that is not
-    before `through`. `censored` is explained at `question`.
+    before `through`. `censored` and `at_most` are explained at `question`. Unless
+    `corrected`, predictions are shown as they are.
     """
     known = _known(stream, streams)
     until = through or _period(ch, tenant, stream, None)[1]
     if until is None:
-        return _result(stream, (), None, Counter())
+        return _result(stream, (), None, {}, AS_IT_IS)
     late = [one for one in as_of if one >= until]
     if late:
         raise InvalidInput(
             f"a moment must be before {until.isoformat()}, to which there are data, got {late[0].isoformat()}"
         )
-    total: Counter[Any] = Counter()
-    for at in as_of:
-        asked = question(ch, tenant, known, at, history, as_known_then=True, censored=censored)
+    total: dict[Any, Any] = defaultdict(int)
+    past = _Past()
+    moments = sorted(as_of)
+    for place, at in enumerate(moments):
+        asked = question(ch, tenant, known, at, history, as_known_then=True, censored=censored, at_most=at_most)
+        correction = past.correction(place) if corrected else AS_IT_IS
         text = load_sql(_ROOM, "remaining_backtest").replace("/*remaining*/", asked.text)
-        row = ch.query(text, asked.params | {"through_ns": nanoseconds(until)}, LIMITS).dicts()[0]
+        params = {
+            "through_ns": nanoseconds(until),
+            "later": [nanoseconds(one) for one in moments[place + 1 :]],
+            "slope": correction.slope,
+            "intercept": correction.intercept,
+        }
+        row = ch.query(text, asked.params | params, LIMITS).dicts()[0]
+        past.add(row)
+        if past.known(place).n >= ENOUGH:
+            total["tested"] += row["judged_cases"]
+            total["tested_square_error"] += row["square_error"]
+            total["share_square_error"] += past.share_squares(place)
         for name, value in row.items():
             if isinstance(value, Mapping):
-                total.update({(name, place): part for place, part in value.items()})
+                for part, more in value.items():
+                    total[name, part] += more
             else:
                 total[name] += value
-    return _result(stream, tuple(as_of), until, total)
+    return _result(stream, tuple(as_of), until, total, past.correction(len(moments)))
+
+
+class _Past:
+    """What was judged of the predictions of each moment, by the moment at which the outcome was known."""
+
+    def __init__(self) -> None:
+        self._judged: list[dict[int, Sums]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """What came of the predictions of the next moment; the engine leaves out sums that are 0."""
+        place, parts = len(self._judged) + 1, ("known_n", "known_p", "known_pp", "known_late", "known_p_late")
+        self._judged.append(
+            {place + after: Sums(*(row[part].get(after, 0) for part in parts)) for after in row["known_n"]}
+        )
+
+    def known(self, by: int) -> Sums:
+        """Of all moments before that one, what was known then."""
+        return sum((self._of(place, by) for place in range(min(by, len(self._judged)))), Sums())
+
+    def correction(self, by: int) -> Correction:
+        """What to make of a prediction at that moment."""
+        trials = [(self.known(place), self._of(place, by)) for place in range(min(by, len(self._judged)))]
+        return chosen(self.known(by), trials)
+
+    def share_squares(self, place: int) -> float:
+        """The sum of squares that the share of late cases known at the moment would have had."""
+        return candidates(self.known(place))[0].squares(sum(self._judged[place].values(), Sums()))
+
+    def _of(self, place: int, by: int) -> Sums:
+        return sum((sums for at, sums in self._judged[place].items() if at <= by), Sums())
 
 
 def calibration(
@@ -149,12 +215,14 @@ def calibration(
     first, last = _period(ch, tenant, stream, now)
     usual = question(ch, tenant, known, now, history).usual.p90
     if first is None or last is None or usual is None:
-        return _calibration(stream, _result(stream, (), None, Counter()))
+        return _calibration(stream, _result(stream, (), None, {}, AS_IT_IS))
     end = min(now, last) - usual
     start = max(first, end - over)
     moments = [end - (end - start) * step / MOMENTS for step in range(MOMENTS)] if start < end else []
     until = min(now, last)
-    tested = backtest(ch, tenant, stream, sorted(moments), streams=streams, through=until, history=history)
+    tested = backtest(
+        ch, tenant, stream, sorted(moments), streams=streams, through=until, history=history, at_most=PREDICTIONS
+    )
     return _calibration(stream, tested)
 
 
@@ -172,7 +240,13 @@ def _period(ch: ClickHouse, tenant: str, stream: str, now: datetime | None) -> t
     return (moment(row["first_ns"]), moment(row["last_ns"])) if row["cases"] else (None, None)
 
 
-def _result(stream: str, moments: tuple[datetime, ...], through: datetime | None, sums: Mapping[Any, Any]) -> Backtest:
+def _result(
+    stream: str,
+    moments: tuple[datetime, ...],
+    through: datetime | None,
+    sums: Mapping[Any, Any],
+    correction: Correction,
+) -> Backtest:
     def get(name: str) -> Any:
         return sums.get(name, 0)
 
@@ -196,8 +270,13 @@ def _result(stream: str, moments: tuple[datetime, ...], through: datetime | None
         judged=judged,
         late_share=late,
         brier=mean("square_error", judged),
+        brier_as_predicted=mean("plain_square_error", judged),
         brier_step=mean("step_square_error", judged),
         brier_constant=None if late is None else late * (1 - late),
+        tested=get("tested"),
+        brier_tested=mean("tested_square_error", get("tested")),
+        brier_share=mean("share_square_error", get("tested")),
+        correction=correction,
         bins=tuple(_bin(sums, place) for place in range(BINS)),
     )
 
@@ -224,7 +303,12 @@ def _calibration(stream: str, tested: Backtest) -> Calibration:
         unresolved=tested.open_cases - tested.without_history - tested.overdue - tested.judged,
         late_share=tested.late_share,
         brier=tested.brier,
+        brier_as_predicted=tested.brier_as_predicted,
         brier_constant=tested.brier_constant,
+        tested=tested.tested,
+        brier_tested=tested.brier_tested,
+        brier_share=tested.brier_share,
+        correction=tested.correction,
         mae_s=tested.mae_s,
         mae_step_s=tested.mae_step_s,
         p90_coverage=tested.p90_coverage,

@@ -9,10 +9,8 @@ Not promised: that cases come to an end at all. Those that never do weigh as lon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 from core.errors import InvalidInput
@@ -28,11 +26,9 @@ VISITS = 1000
 """Of a longer case, only so many events count as history."""
 _RECENT = "Last >= fromUnixTimestamp64Nano({from_ns:Int64})"
 _PART = "cityHash64(CaseId) % {one_in:UInt32} = 0"
+_SELECTION = "/*selection*/"
+_UNFINISHED = "Last > fromUnixTimestamp64Nano({now_ns:Int64})"
 _OPEN = "(ClosedAt IS NULL OR ClosedAt > fromUnixTimestamp64Nano({now_ns:Int64}))"
-PROMISE_KEPT: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"order-to-cash": ("retail.order.delivered",), "procure-to-pay": ("retail.goods.received",)}
-)
-"""Events by which a promise that a case names is kept before the case closes: it is about the goods, not the money."""
 KINDS = ("", "the same steps so far", "the same step", "the whole case")
 """What a comparison was made by, as the statement numbers it; nothing comparable comes first."""
 
@@ -99,33 +95,40 @@ def question(
     wanted: CaseFilter = ALL,
     as_known_then: bool = False,
     censored: bool = True,
+    at_most: int | None = None,
 ) -> Question:
     """Prepares the question; its answer has a row for each open case.
 
     `as_known_then` takes promises from the events up to `now`, not from the case's row: slower; needed for the past.
-    `censored`: whether cases that are still open count as history, with what they have lasted so far.
+    `censored`: whether cases that are still open count as history, with what they have lasted so far. `at_most`: of
+    more open cases an even part by the hash of their ids, of about so many, is asked about.
     """
-    now_ns, known = nanoseconds(now), load_sql(_ROOM, "known_cases")
+    now_ns = nanoseconds(now)
     params: dict[str, Any] = {
         "tenant": tenant,
         "stream": stream.name,
         "now_ns": now_ns,
         "from_ns": nanoseconds(now - history.window),
         "terminal": list(stream.terminal),
-        "keeping": [*PROMISE_KEPT.get(stream.name, ()), *stream.terminal],
+        "keeping": [*stream.promise_kept, *stream.terminal],
     }
-    recent = known.replace(PLACE, _RECENT)
-    sized = ch.query(load_sql(_ROOM, "remaining_usual").replace("/*history*/", recent), params, LIMITS).dicts()[0]
+    unfinished = f"CaseId IN ({_ids(_UNFINISHED)})"
+    sized_by = load_sql(_ROOM, "remaining_usual").replace("/*unfinished*/", _known(unfinished, _RECENT))
+    sized = ch.query(sized_by, params, LIMITS).dicts()[0]
     p90_ns = sized["usual_ns"]
     usual = Usual(sized["cases"], sized["closed"], timedelta(microseconds=p90_ns / 1000) if p90_ns >= 0 else None)
     condition, values = wanted.conditions()
+    if at_most is not None:
+        condition = f"({condition}) AND cityHash64(CaseId, 'open') % {{of_open:UInt32}} = 0"
+    opened = f"CaseId IN ({_ids(f'{_OPEN} AND ({condition})')})"
+    promises = load_sql(_ROOM, "promises_known" if as_known_then else "promises_now")
     text = load_sql(_ROOM, "remaining_times")
-    for place, part in (
-        ("/*history*/", f"{recent} AND {_PART}"),
-        ("/*open*/", known.replace(PLACE, f"{_OPEN} AND ({condition})")),
-        ("/*promises*/", load_sql(_ROOM, "promises_known" if as_known_then else "promises_now")),
+    for place, one in (
+        ("/*history*/", _known(_PART, _RECENT)),
+        ("/*open*/", _known(opened, "1")),
+        ("/*promises*/", promises.replace(_SELECTION, opened)),
     ):
-        text = text.replace(place, part)
+        text = text.replace(place, one)
     return Question(
         text,
         params
@@ -134,8 +137,9 @@ def question(
             "details": list(stream.details),
             "running": list(stream.running),
             "promise": PROMISE_AT,
-            "keeps": int(stream.name in PROMISE_KEPT),
+            "keeps": int(bool(stream.promise_kept)),
             "usual_ns": p90_ns,
+            "of_open": -(-max(sized["open"], 1) // (at_most or 1)),
             "one_in": -(-max(usual.cases, 1) // history.cases),
             "horizon_ns": nanoseconds(_EPOCH + history.horizon),
             "least": list(history.least_alike),
@@ -147,6 +151,15 @@ def question(
         },
         usual,
     )
+
+
+def _known(selection: str, condition: str) -> str:
+    """The statement about cases as they were known; `selection` looks at case ids alone."""
+    return load_sql(_ROOM, "known_cases").replace(_SELECTION, selection).replace(PLACE, condition)
+
+
+def _ids(condition: str) -> str:
+    return load_sql(_ROOM, "case_ids").replace(PLACE, condition)
 
 
 def nanoseconds(moment: datetime) -> int:

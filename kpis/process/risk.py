@@ -1,7 +1,7 @@
 """Cases at risk: open cases by the value that stands on a promise which they may miss, and why.
 
-A case keeps its promise when it closes by it. An order that was delivered in time and whose payment is late still
-counts as late here: the promise is looked at for the case as a whole.
+A probability is what comparable past cases say, after what such predictions turned out to be worth (`corrections`).
+Where that is not known, or is no more than the share of late cases, the list says so.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import InvalidInput
+from kpis.process.corrections import CORRECTIONS, Corrections
 from kpis.process.filters import ALL, LIMITS, CaseFilter
+from kpis.process.recalibration import Correction, Way
 from kpis.process.remaining import HISTORY, KINDS, History, Usual, moment, nanoseconds, question
 from kpis.process.streams import ValueStream, value_streams
 from metrics.conventions import PROMISE_AT
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
+FEW = 20
+"""Of fewer comparable cases the list says that they are few."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,9 @@ class CaseAtRisk:
     `promise_at`: from the case's attribute `retail.promise.at`, else its start and the time within which nine tenths of
     the stream's cases closed; `promise_basis` says which, '' when there is neither. `remaining_s`: half of the
     comparable past cases still took so long at most, from now on; `remaining_p90_s`: nine tenths of them. `p_late`:
-    probability of closing after the promise, 1 once it has passed (`overdue`), 0 without a promise. `sample_size`: past
-    visits that this rests on; with 0 of them the times are 0 and mean nothing, and `basis` and `reasons` say so.
+    probability to miss the promise, 1 once it has passed (`overdue`), None where nothing is known: without a promise or
+    anything comparable. `sample_size`: past visits that this rests on; with 0 of them the times are None, and `basis`
+    and `reasons` say so.
     """
 
     stream: str
@@ -41,9 +46,9 @@ class CaseAtRisk:
     currency: str
     promise_at: datetime | None
     promise_basis: str
-    remaining_s: float
-    remaining_p90_s: float
-    p_late: float
+    remaining_s: float | None
+    remaining_p90_s: float | None
+    p_late: float | None
     overdue: bool
     reasons: tuple[str, ...]
     sample_size: int
@@ -59,11 +64,13 @@ def cases_at_risk(
     limit: int = 100,
     wanted: CaseFilter = ALL,
     history: History = HISTORY,
+    corrections: Corrections = CORRECTIONS,
 ) -> list[CaseAtRisk]:
     """The `limit` open cases at `now` (aware) with the largest value x p_late, of all value streams or of `streams`.
 
     Amounts of several currencies are compared by how many median open cases of its currency a case is worth. Equal ones
-    follow p_late, then the longest wait, then their names. `wanted` picks what is listed; all cases are history.
+    follow p_late, then the longest wait, then their names. A case of which nothing is known ranks by the share of late
+    cases. `wanted` picks what is listed; all cases are history.
     Cases whose last event lets them go on by themselves (`running`) wait for nobody and are not listed.
     """
     if limit < 1:
@@ -78,16 +85,24 @@ def cases_at_risk(
     ranked: list[tuple[tuple[Any, ...], CaseAtRisk]] = []
     for name in sorted({stream for row in found for stream in row["streams"]}):
         asked = question(ch, tenant, known[name], now, history, wanted=wanted)
+        correction = corrections.of(ch, tenant, known[name], now, history)
+        shown = {
+            "slope": correction.slope,
+            "intercept": correction.intercept,
+            "late_share": correction.late_share or 0.0,
+        }
         text = load_sql(_ROOM, "cases_at_risk").replace("/*remaining*/", asked.text)
-        for row in ch.query(text, asked.params | scales, LIMITS).dicts():
-            case = _case(name, row, now, asked.usual)
-            ranked.append(((-row["weight"], -case.p_late, case.since, name, case.case_id), case))
+        for row in ch.query(text, asked.params | scales | shown, LIMITS).dicts():
+            case = _case(name, row, now, asked.usual, correction)
+            ranked.append(((-row["weight"], -row["shown"], case.since, name, case.case_id), case))
     return [case for _, case in sorted(ranked, key=lambda one: one[0])[:limit]]
 
 
-def _case(stream: str, row: Mapping[str, Any], now: datetime, usual: Usual) -> CaseAtRisk:
+def _case(stream: str, row: Mapping[str, Any], now: datetime, usual: Usual, correction: Correction) -> CaseAtRisk:
     since = moment(row["since_ns"])
     promise = None if row["promise_ns"] is None else moment(row["promise_ns"])
+    overdue, compared = bool(row["overdue"]), bool(row["kind"])
+    told = overdue or (compared and promise is not None)
     return CaseAtRisk(
         stream=stream,
         case_id=row["case_id"],
@@ -97,11 +112,11 @@ def _case(stream: str, row: Mapping[str, Any], now: datetime, usual: Usual) -> C
         currency=row["currency"],
         promise_at=promise,
         promise_basis=_promise_basis(promise, bool(row["promised"]), usual),
-        remaining_s=row["remaining_s"],
-        remaining_p90_s=row["remaining_p90_s"],
-        p_late=row["p_late"],
-        overdue=bool(row["overdue"]),
-        reasons=tuple(_reasons(row, now - since, promise, now)),
+        remaining_s=row["remaining_s"] if compared else None,
+        remaining_p90_s=row["remaining_p90_s"] if compared else None,
+        p_late=row["shown"] if told else None,
+        overdue=overdue,
+        reasons=tuple(_reasons(row, now - since, promise, now, correction)),
         sample_size=row["used"],
         basis=_basis(row),
     )
@@ -122,24 +137,52 @@ def _basis(row: Mapping[str, Any]) -> str:
     return f"{row['used']} past visits compared by {kind}"
 
 
-def _reasons(row: Mapping[str, Any], waited: timedelta, promise: datetime | None, now: datetime) -> list[str]:
-    said, waited_s, left_s = [], waited.total_seconds(), (promise - now).total_seconds() if promise else 0.0
-    if row["overdue"]:
-        said.append(f"its promise passed {length(-left_s)} ago")
-    if row["usual_n"] and waited_s > row["usual_gap_s"]:
-        usual = f"usually {length(row['usual_gap_s'])} (n={row['usual_n']})"
-        said.append(f"has waited {length(waited_s)} after {short(row['step'])}, {usual}")
-    if not row["kind"]:
-        said.append("there is no history to compare it with")
-    elif promise and not row["overdue"]:
-        half, most = length(row["due_s"]), length(row["due_p90_s"])
-        said.append(
-            f"has {length(left_s)} left; of {row['used']} comparable cases half needed {half} or less, "
-            f"nine tenths {most}"
-        )
+def _reasons(
+    row: Mapping[str, Any], waited: timedelta, promise: datetime | None, now: datetime, correction: Correction
+) -> list[str]:
+    left_s = (promise - now).total_seconds() if promise else 0.0
+    said = [f"its promise passed {length(-left_s)} ago"] if row["overdue"] else []
+    said.append(_standing(row, waited.total_seconds()))
     if promise is None:
         said.append("has no promise, and no case has closed that would tell what is usual")
+    elif not row["kind"]:
+        said.append("too few past cases waited as long to say what comes next")
+    elif not row["overdue"]:
+        said.append(
+            f"has {length(left_s)} left; {percent(row['p_late'])} of {row['used']} comparable cases needed longer: "
+            f"half {length(row['due_s'])} or less, nine tenths {length(row['due_p90_s'])}"
+        )
+        if row["used"] < FEW:
+            said.append("those are few cases")
+        said.extend(_worth(correction, row["p_late"], row["shown"]))
     return said
+
+
+def _standing(row: Mapping[str, Any], waited_s: float) -> str:
+    standing = f"has waited {length(waited_s)} after {short(row['step'])}"
+    if not row["usual_n"]:
+        return f"{standing}, where no other case has been yet"
+    return f"{standing}, usually {length(row['usual_gap_s'])} (n={row['usual_n']})"
+
+
+def _worth(correction: Correction, predicted: float, shown: float) -> list[str]:
+    """What past predictions say about this one."""
+    known = f"{correction.n} past predictions" if correction.n != 1 else "1 past prediction"
+    if correction.way is Way.UNTESTED:
+        return [f"how far such predictions hold is not known yet ({known} judged)"]
+    if correction.way is Way.SHARE:
+        return [
+            f"such predictions have told no more than the share of late cases, {percent(shown)} of {known}: "
+            "that is shown"
+        ]
+    if correction.way is Way.CORRECTED and percent(predicted) != percent(shown):
+        return [f"{known} turned out otherwise: corrected to {percent(shown)}"]
+    return []
+
+
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{share * 100:.0f} %"
 
 
 def short(step: str) -> str:

@@ -74,9 +74,10 @@ class ValueStream:
 
     `owner`: the system that has the next move where `owners` (step to system) does not say otherwise; `terminal`: what
     ends a case; `running`: after these a case goes on by itself and waits for nobody; `value`: whose amount is the
-    case's value; `details`: facts about a case that are no steps of it. `process_owner`: the role that answers for the
-    stream. `calendar`: when its work is done, `calendars`: for single steps; '' is around the clock. `control`: step
-    to hint. `spans`: name of a span to the step that it is. `rules`: the declared model.
+    case's value; `promise_kept`: what keeps the promise that a case names, if that is not only its end; `details`:
+    facts about a case that are no steps of it. `process_owner`: the role that answers for the stream. `calendar`: when
+    its work is done, `calendars`: for single steps; '' is around the clock. `control`: step to hint. `spans`: name of a
+    span to the step that it is. `rules`: the declared model.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ValueStream:
     value: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
+    promise_kept: tuple[str, ...] = ()
     title: str = ""
     process_owner: str = ""
     service_levels: tuple[ServiceLevel, ...] = ()
@@ -160,6 +162,7 @@ def _read_stream(entry: Entry) -> ValueStream:
         (
             "running",
             "value",
+            "promise_kept",
             "details",
             "owners",
             "service_levels",
@@ -184,6 +187,7 @@ def _read_stream(entry: Entry) -> ValueStream:
         value=each(keys, "value"),
         details=each(keys, "details"),
         owners=_named(keys, "owners"),
+        promise_kept=each(keys, "promise_kept"),
         title=keys["title"].text(),
         process_owner=keys["process_owner"].text(),
         service_levels=tuple(_level(one) for one in keys["service_levels"].items()) if "service_levels" in keys else (),
@@ -227,7 +231,7 @@ def _check_contradictions(stream: ValueStream, keys: Mapping[str, Entry]) -> Non
     for ends in ("owners", "running", "details", "control"):
         if both := sorted(set(stream.terminal) & set(getattr(stream, ends))):
             keys[ends].fail(f"{both[0]} ends a case, so it cannot be among {ends}")
-    for steps in ("owners", "running", "value", "control"):
+    for steps in ("owners", "running", "value", "promise_kept", "control"):
         if both := sorted(set(stream.details) & set(getattr(stream, steps))):
             keys[steps].fail(f"{both[0]} is a detail and no step, so it cannot be among {steps}")
     for rule in stream.rules:
@@ -272,7 +276,7 @@ def parse_streams(text: str) -> Mapping[str, ValueStream]:
 
 
 def _stream(name: str, table: dict[str, Any]) -> ValueStream:
-    lists = {key: table.get(key, []) for key in ("terminal", "running", "value", "details")}
+    lists = {key: table.get(key, []) for key in ("terminal", "running", "value", "details", "promise_kept")}
     unknown = set(table) - set(lists) - {"owner", "owners"}
     if unknown:
         raise ConfigurationError(f"stream {name}: unknown key {min(unknown)!r}")
@@ -286,5 +290,5 @@ def _stream(name: str, table: dict[str, Any]) -> ValueStream:
         raise ConfigurationError(f"stream {name}: terminal must name an event, or no case would ever end")
     if not isinstance(owners, dict) or not all(isinstance(item, str) and item for item in owners.values()):
         raise ConfigurationError(f"stream {name}: owners must map events to systems, got {owners!r}")
-    terminal, running, value, details = (tuple(lists[key]) for key in ("terminal", "running", "value", "details"))
-    return ValueStream(name, owner, terminal, running, value, details, MappingProxyType(owners))
+    terminal, running, value, details, kept = (tuple(items) for items in lists.values())
+    return ValueStream(name, owner, terminal, running, value, details, MappingProxyType(owners), kept)

@@ -1,11 +1,14 @@
 """Which model tells the remaining time and the probability to be late best, on real logs, on time held back.
 
-    python -m tests.bench.risk_models [--data ../shared/data] [--logs helpdesk,…] [--moments 6] [--settings | --speed]
+    python -m tests.bench.risk_models [--data ../shared/data] [--logs helpdesk,…] [--moments 6]
+                                      [--settings | --calibration | --speed]
 
 For each log some moments of its second half are taken. At each, every model knows what had happened by then and
 nothing else, predicts for every open case, and is compared with what happened later. Gradient boosting is trained anew
 for every moment, on the open cases at 40 earlier moments whose end was known by then. With --settings the product's
-model alone is compared with itself under other settings; --speed tells how fast it is.
+model alone is compared with itself under other settings; with --calibration the product judges itself at eight moments
+of each log, of the simulated retailer and of a generated log, before and after its correction; --speed tells how fast
+it is.
 
 Needs lightgbm, which the product does not. In a log that does not say what ends a case its last event does; a case of
 the marketplace ends with its delivery, and those that were never delivered stay open.
@@ -14,6 +17,7 @@ the marketplace ends with its delivery, and those that were never delivered stay
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
 import tempfile
 import time
@@ -26,17 +30,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
 from core import SystemClock, load_settings
-from kpis.process.calibration import backtest, calibration
+from demo import DemoSettings, Retailer
+from demo.model.facts import DAY as DEMO_DAY
+from demo.model.facts import SECOND, LogFact
+from demo.telemetry.sdk import Resources, to_log
+from kpis.process.calibration import Backtest, ReliabilityBin, backtest, calibration
 from kpis.process.cases import CaseJobs
-from kpis.process.remaining import HISTORY, History, nanoseconds, question
+from kpis.process.remaining import HISTORY, History, moment, nanoseconds, question
 from kpis.process.risk import cases_at_risk
-from kpis.process.streams import parse_streams
-from storage import ClickHouse, migrate_clickhouse, open_clickhouse
+from kpis.process.streams import parse_streams, value_streams
+from storage import ClickHouse, SegmentMeta, Signal, load_sql, migrate_clickhouse, open_clickhouse
+from tests.bench.process_log import make_log
 
 TENANT, END, DAY = "t", "case ended", 86_400.0
 LOGS = ("bpic2012", "helpdesk", "purchasing_example", "olist")
+JUDGED = ("retailer", "helpdesk", "purchasing_example", "olist", "receipt", "ocel_orders", "ocel_items",
+          "ocel_packages", "bpic2012", "generated")  # fmt: skip
 TRAINED_ON = 40
 COLUMNS = (
     "TenantId", "Stream", "CaseId", "Timestamp", "Seq", "EventId", "Step", "EventName", "StartTime", "Attributes",
@@ -60,6 +72,22 @@ def read(log: str, data: Path) -> list[Event]:
         names = ("case:concept:name", "concept:name", "time:timestamp")
         columns = [table.column(name).to_pylist() for name in names]
         return _ended([Event(str(c), str(s), None, _utc(t)) for c, s, t in zip(*columns, strict=True)])
+    if log == "receipt":
+        with (data / log / "receipt.csv").open(encoding="utf-8") as file:
+            rows = [
+                (r["case:concept:name"], r["concept:name"], _time(r["time:timestamp"])) for r in csv.DictReader(file)
+            ]
+        return _ended([Event(case, step, None, at) for case, step, at in rows])
+    if log.startswith("ocel_"):
+        column = "ocel:type:" + log.removeprefix("ocel_")
+        with (data / "ocel" / "ocel_order_simulated.csv").open(encoding="utf-8") as file:
+            rows = [
+                (str(case), r["ocel:activity"], _time(r["ocel:timestamp"]))
+                for r in csv.DictReader(file)
+                if r[column].strip()
+                for case in ast.literal_eval(r[column])
+            ]
+        return _ended([Event(case, step, None, at) for case, step, at in rows])
     if log == "purchasing_example":
         with (data / log / "PurchasingExample.csv").open(encoding="utf-8") as file:
             return _ended(
@@ -249,12 +277,12 @@ class Score:
 def compare(ch: ClickHouse, log: str, events: Sequence[Event], streams: Any, moments: Sequence[datetime]) -> None:
     past, through = Past(events), max(one.end for one in events).timestamp()
     scores: dict[str, Score] = defaultdict(Score)
-    for moment in moments:
-        at = moment.timestamp()
+    for when in moments:
+        at = when.timestamp()
         answers: dict[str, dict[str, Any]] = {}
         for name, censored in (("empirical", True), ("empirical, closed cases only", False)):
             begun = time.perf_counter()
-            asked = question(ch, TENANT, streams[log], moment, as_known_then=True, censored=censored)
+            asked = question(ch, TENANT, streams[log], when, as_known_then=True, censored=censored)
             answers[name] = {row["case_id"]: row for row in ch.query(asked.text, asked.params).dicts()}
             scores[name].seconds += time.perf_counter() - begun
         begun = time.perf_counter()
@@ -316,9 +344,14 @@ def speed(ch: ClickHouse) -> None:
     params = {"now_ns": nanoseconds(now), "closed": 100_000, "open": 10_000}
     ch.command(GENERATED, params, {"max_insert_threads": 1})
     stream = "order-to-cash"
-    streams = parse_streams(f'[{stream}]\nowner = "erp"\nterminal = ["{END}"]\n')
+    streams = parse_streams(
+        f'[{stream}]\nowner = "erp"\nterminal = ["{END}"]\npromise_kept = ["retail.order.delivered"]\n'
+    )
     CaseJobs(ch, SystemClock(), lambda: streams).run_once(TENANT, stream)
     ch.command("OPTIMIZE TABLE cases FINAL")
+    begun, cpu = time.perf_counter(), time.process_time()
+    cases_at_risk(ch, TENANT, now, streams, limit=100)
+    print(f"the first time, with what predictions were worth: {time.process_time() - cpu:.2f} s of CPU")
     taken, cpu = [], time.process_time()
     for _ in range(7):
         begun = time.perf_counter()
@@ -331,9 +364,80 @@ def speed(ch: ClickHouse) -> None:
         end="",
     )
     print(f"(median of {len(taken)}; least {min(taken):.2f}), {cpu:.2f} s of CPU")
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     told = calibration(ch, TENANT, stream, now, streams=streams)
-    print(f"calibration of {told.moments} moments, {told.n:,} predictions: {time.perf_counter() - begun:.2f} s")
+    print(
+        f"calibration of {told.moments} moments, {told.n:,} predictions: {time.perf_counter() - begun:.2f} s, "
+        f"{time.process_time() - cpu:.2f} s of CPU"
+    )
+
+
+def judged(ch: ClickHouse, tenant: str, stream: str, streams: Any, moments: Sequence[datetime]) -> str:
+    """A row of the table: predictions as they are, as shown, and the share of late cases."""
+
+    def tested(corrected: bool) -> Backtest:
+        return backtest(ch, tenant, stream, moments, streams=streams, corrected=corrected)
+
+    plain, shown = tested(False), tested(True)
+    if shown.brier is None or shown.late_share is None:
+        return f"| {tenant} {stream} | {shown.judged} |" + " – |" * 9
+    held = "–"
+    if shown.brier_tested is not None and plain.brier_tested is not None and shown.brier_share is not None:
+        held = f"{plain.brier_tested:.4f} → {shown.brier_tested:.4f} | {shown.brier_share:.4f}"
+    return (
+        f"| {tenant} {stream} | {shown.judged:,} | {shown.late_share:.1%} | {plain.brier:.4f} → {shown.brier:.4f} | "
+        f"{shown.brier_constant:.4f} | {shown.tested:,} | {held} | {error(plain.bins):.3f} → {error(shown.bins):.3f} | "
+        f"{(shown.mae_s or 0) / DAY:.3f} ({(shown.mae_step_s or 0) / DAY:.3f}) | {shown.correction.way} |"
+    )
+
+
+def error(bins: Sequence[ReliabilityBin]) -> float:
+    """Mean distance of what was predicted and what came, by bin: the expected calibration error."""
+    count = sum(one.count for one in bins)
+    return sum(one.count * abs((one.predicted or 0) - (one.observed or 0)) for one in bins) / count
+
+
+def between(ch: ClickHouse, tenant: str, stream: str, streams: Any, count: int) -> list[datetime]:
+    """Moments from the second eighth of the stream's time on, as far as the usual duration before its end."""
+    row = ch.query(load_sql("kpis.process", "stream_period"), {"tenant": tenant, "stream": stream, "now_ns": 2**63 - 1})
+    first, last = (moment(row.dicts()[0][name]) for name in ("first_ns", "last_ns"))
+    usual = question(ch, tenant, streams[stream], last).usual.p90 or timedelta(0)
+    begin, end = first + (last - first) / 8, max(last - usual, first + (last - first) / 2)
+    return [begin + (end - begin) * place / (count - 1) for place in range(count)]
+
+
+def retailer(ch: ClickHouse, tenant: str, seed: int, days: int) -> None:
+    """The simulated retailer's events, as it would send them."""
+    end = int(datetime(2026, 3, 17, 14, tzinfo=UTC).timestamp()) * SECOND
+    facts = Retailer(DemoSettings(end - days * DEMO_DAY, end, seed)).facts_until(end)
+    logs, resources = [fact for fact in facts if isinstance(fact, LogFact)], Resources()
+    for segment, begin in enumerate(range(0, len(logs), 4_000), 1):
+        told = encode_logs([to_log(fact, resources) for fact in logs[begin : begin + 4_000]])
+        ch.insert_otlp(Signal.LOGS, told.SerializeToString(), SegmentMeta(tenant, segment, end))
+    CaseJobs(ch, SystemClock()).run_once(tenant)
+
+
+def self_judgement(ch: ClickHouse, data: Path, logs: Sequence[str], count: int) -> None:
+    print(
+        "| stream | judged | late | Brier, as predicted → shown | constant, by hindsight | tested | "
+        "Brier, as predicted → shown | share known then | calibration error | MAE, days (mean after the step) | way |"
+    )
+    print("|" + "---|" * 11)
+    for log in logs:
+        if log == "retailer":
+            for tenant, seed, days in (("demo", 20_260_302, 14), ("other-seed", 7, 30)):
+                retailer(ch, tenant, seed, days)
+                for stream in value_streams():
+                    moments = between(ch, tenant, stream, value_streams(), count)
+                    print(judged(ch, tenant, stream, value_streams(), moments), flush=True)
+            continue
+        if log == "generated":
+            make_log(ch, TENANT, log, 200_000)
+            streams = parse_streams('[generated]\nowner = "erp"\nterminal = ["Payment received", "Order cancelled"]\n')
+            CaseJobs(ch, SystemClock(), lambda known=streams: known).run_once(TENANT, log)  # type: ignore[misc]
+        else:
+            streams = store(ch, log, read(log, data))
+        print(judged(ch, TENANT, log, streams, between(ch, TENANT, log, streams, count)), flush=True)
 
 
 SETTINGS = {
@@ -368,15 +472,19 @@ def settings(ch: ClickHouse, log: str, streams: Any, moments: Sequence[datetime]
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--logs", default=",".join(LOGS))
+    parser.add_argument("--logs", help=f"of {', '.join(JUDGED)}; else those that the way of comparing is for")
     parser.add_argument("--moments", type=int, default=6)
     parser.add_argument("--settings", action="store_true")
+    parser.add_argument("--calibration", action="store_true")
     parser.add_argument("--speed", action="store_true")
     given = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         ch = open_clickhouse(load_settings(data_dir=Path(folder)))
         migrate_clickhouse(ch)
-        for log in () if given.speed else given.logs.split(","):
+        logs = given.logs.split(",") if given.logs else JUDGED if given.calibration else LOGS
+        if given.calibration:
+            self_judgement(ch, given.data, logs, 12)
+        for log in () if given.speed or given.calibration else logs:
             events = read(log, given.data)
             streams = store(ch, log, events)
             begun = sorted(one.end for one in events)

@@ -14,6 +14,7 @@ from core import SystemClock
 from core.errors import InvalidInput, NotFound
 from kpis.process.calibration import Backtest, backtest, calibration
 from kpis.process.cases import CaseJobs
+from kpis.process.recalibration import Way
 from kpis.process.remaining import History, question
 from kpis.process.streams import parse_streams
 from storage import ClickHouse
@@ -144,16 +145,18 @@ def test_through_says_up_to_when_outcomes_are_known(
     jobs.run_once(tenant)
     early = backtest(clickhouse, tenant, "s", [at(10_045)], streams=STREAMS, through=at(10_064), history=ANY)
     assert (early.open_cases, early.timed, early.judged) == (1, 0, 0)
-    late = backtest(clickhouse, tenant, "s", [at(10_045)], streams=STREAMS, through=at(10_065), history=ANY)
-    assert (late.timed, late.judged) == (1, 1)
+    gone = backtest(clickhouse, tenant, "s", [at(10_045)], streams=STREAMS, through=at(10_065), history=ANY)
+    assert (gone.timed, gone.judged) == (1, 0), "its promise, at 10,094 s, has not passed"
+    passed = backtest(clickhouse, tenant, "s", [at(10_045)], streams=STREAMS, through=at(10_094), history=ANY)
+    assert (passed.timed, passed.judged, passed.late_share) == (1, 1, 0)
 
 
 def test_a_promise_kept_by_delivery_is_not_late_because_of_the_payment(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any
 ) -> None:
     """Promised within 25 s: one is delivered after 20 s, one after 30 s, one never; all are open for 100 s and more."""
-    stream, delivered = "order-to-cash", "retail.order.delivered"
-    model = parse_streams(f'[{stream}]\nowner = "erp"\nterminal = ["done"]\n')
+    stream, delivered = "parcels", "handed over"
+    model = parse_streams(f'[{stream}]\nowner = "erp"\nterminal = ["done"]\npromise_kept = ["{delivered}"]\n')
     log = []
     for place, gap in enumerate((10, 20, 30, 40)):
         begin = 1000 * place
@@ -171,8 +174,10 @@ def test_a_promise_kept_by_delivery_is_not_late_because_of_the_payment(
     found = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, history=ANY)
     assert (found.open_cases, found.timed, found.judged, found.late_share) == (3, 0, 3, pytest.approx(2 / 3))
     assert found.brier == pytest.approx(0.25), "each late with 1/2"
-    later = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, through=at(10_025), history=ANY)
-    assert (later.judged, later.late_share) == (1, 0), "the promise of the others has not passed"
+    before = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, through=at(10_024), history=ANY)
+    assert before.judged == 0, "kept already, but to count only those would make lateness rare"
+    after = backtest(clickhouse, tenant, stream, [at(10_000)], streams=model, through=at(10_025), history=ANY)
+    assert (after.judged, after.late_share) == (3, pytest.approx(2 / 3))
 
 
 def test_the_product_tells_its_calibration(
@@ -188,6 +193,39 @@ def test_the_product_tells_its_calibration(
     assert found.n == 8 * 10
     assert (found.late_share, found.brier, found.mae_s, found.p90_coverage, found.unresolved) == (0, 0, 0, 1, 0)
     assert found.bins[0].count == found.n
+
+
+def test_a_correction_is_learned_from_what_was_known_and_never_from_later(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    """Cases take 60 to 200 s. The product says what it would have shown: at a moment only predictions count whose
+    promise had passed by then."""
+    log: list[Any] = []
+    for number, start in enumerate(range(0, 6_000, 2), 1):
+        log += closed(event, f"{number}", start, 40, (60, 80, 100, 200)[number * 7 % 4])
+    insert(log)
+    jobs.run_once(tenant)
+    moments = [at(second) for second in (1_000, 2_000, 3_000, 4_000, 5_000)]
+
+    def run(*chosen: datetime, through: datetime) -> Backtest:
+        return backtest(clickhouse, tenant, "s", chosen, streams=STREAMS, through=through, history=ANY)
+
+    whole = run(*moments, through=at(5_500))
+    assert whole.judged > 100
+    assert 0 < whole.tested < whole.judged
+    assert whole.correction.n == whole.judged
+    assert whole.correction.way is not Way.UNTESTED
+    assert whole.brier_tested is not None
+    assert whole.brier_share is not None
+    assert whole.brier_tested <= whole.brier_share * 1.05
+    early = run(*moments[:3], through=at(3_500))
+    later = run(*moments[:3], through=at(5_500))
+    assert early.judged == later.judged
+    assert (early.brier, early.bins, early.correction) == (later.brier, later.bins, later.correction)
+    plain = backtest(
+        clickhouse, tenant, "s", moments, streams=STREAMS, through=at(5_500), history=ANY, corrected=False
+    )  # fmt: skip
+    assert plain.brier == plain.brier_as_predicted == whole.brier_as_predicted
 
 
 def test_nothing_known_yet(clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core import SystemClock
@@ -260,6 +260,18 @@ LOGS = st.lists(
 
 
 @given(LOGS, st.integers(10, 60), st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)), st.booleans())
+@example(
+    [
+        (0, [("a", 0)], False),
+        (0, [("a", 0)], True),
+        (0, [("a", 0)], True),
+        (0, [("a", 0), ("a", 7), ("a", 8), ("a", 0)], True),
+        (7, [("a", 0), ("a", 4)], False),
+    ],
+    18,
+    (1, 1, 1),
+    False,
+)  # the usual time, interpolated, is 15 s but for the last digit of a double; so much is left
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_a_plain_reading_of_the_rules(
     clickhouse: ClickHouse,

@@ -53,11 +53,23 @@ def test_a_stream_is_described_and_names_only_events_of_the_catalogue(name: str)
     assert stream.control
     known = set(load_event_catalogue().events)
     named = {*stream.terminal, *stream.running, *stream.value, *stream.details, *stream.owners, *stream.calendars}
+    named |= set(stream.promise_kept)
     named |= {*stream.control, *stream.spans.values(), *(step for rule in stream.all_rules for step in rule.steps)}
     assert named - known <= {START, END}
     assert {"required", "precedence", "who", "separate"} - {rule.kind.value for rule in stream.rules} <= (
         {"who", "separate"} if name == "forecast-to-replenish" else set()
     ), "people have no part in replenishment"
+
+
+def test_what_keeps_a_promise_is_said_by_the_model() -> None:
+    """The goods, where they come before the money; elsewhere the end of the case."""
+    kept = {name: stream.promise_kept for name, stream in value_streams().items() if stream.promise_kept}
+    assert kept == {"order-to-cash": ("retail.order.delivered",), "procure-to-pay": ("retail.goods.received",)}
+    written = SMALL.format(name="s", title="S") + "promise_kept: [handed over, left]\n"
+    assert parse_models([("s.yaml", written)]).streams["s"].promise_kept == ("handed over", "left")
+    assert parse_streams('[s]\nowner = "erp"\nterminal = ["done"]\npromise_kept = ["left"]\n')["s"].promise_kept == (
+        "left",
+    )
 
 
 def test_owner_after() -> None:
