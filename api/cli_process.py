@@ -17,8 +17,9 @@ from rich.table import Table
 
 from api.cli_data import Tenant, Token, Url, ask
 from api.process import ANSWERS, Answer, Parameter
+from api.process_refresh import rebuild_cases, refresh_cases
 from core import DEFAULT_TENANT, SystemClock, load_settings
-from kpis import CaseJobs, ProcessModels
+from kpis import ProcessModels
 
 SHOWN, LISTED, WRITTEN = 25, 50, 300
 """Rows of a table, elements of a list in it, characters of a text in it; `--json` has all."""
@@ -33,14 +34,14 @@ def register(process: typer.Typer) -> None:
 
 
 def rebuild(stream: Annotated[str, typer.Argument(help="The value stream.")], tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Make all cases of a stream anew from its events, on a stopped service's data directory."""
+    """Make all cases of a stream anew from its events and spans, on a stopped service's data directory."""
     from api.composition import opened_stores
 
     settings = load_settings()
     models = ProcessModels(settings.process_models_dir)
     with opened_stores(settings) as stores:
-        report = CaseJobs(stores.ch, SystemClock(), models.streams).rebuild(tenant, stream)
-    typer.echo(f"{stream}: {report.cases:,} cases")
+        cases = rebuild_cases(stores.ch, SystemClock(), models, tenant, stream)
+    typer.echo(f"{stream}: {cases:,} cases")
 
 
 def _command(answer: Answer) -> Callable[..., None]:
@@ -90,7 +91,7 @@ def _answered(answer: Answer, stream: str, values: dict[str, Sequence[str]], url
     clock, settings = SystemClock(), load_settings()
     models = ProcessModels(settings.process_models_dir)
     with opened_stores(settings) as stores:
-        CaseJobs(stores.ch, clock, models.streams).run_once(tenant, stream)
+        refresh_cases(stores.ch, clock, models, tenant, stream)
         return answer.of(stores.ch, tenant, stream, clock.now(), models.current, values)
 
 

@@ -30,6 +30,7 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
+from kpis.process import ResolutionJobs, span_rules
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
@@ -111,6 +112,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         cardinality=Cardinality(settings, ch, clock, own.registry),
         pollers=Pollers(settings, collector.submit, clock, own.registry),
         catalogue=catalogue,
+        resolution=ResolutionJobs(ch, clock, lambda: span_rules(models.streams())),
         cases=CaseJobs(ch, clock, models.streams),
         models=models,
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),

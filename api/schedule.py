@@ -21,6 +21,8 @@ from kpis import KpiSchedule
 MISFIRE_GRACE_S = 3_600
 CONTROL_INTERVAL_S = 5
 QUARANTINE_INTERVAL_S = 30
+RESOLUTION_AT_MOST_S = 20.0
+"""Looking at all spans anew takes longer; cases are brought up to date in between."""
 
 log = get_logger("api.jobs")
 
@@ -36,7 +38,7 @@ class JobSchedule:
         )
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
-        self._add("cases", services.cases.run_once, services.settings.cases_interval_s)
+        self._add("cases", self.look_at_cases, services.settings.cases_interval_s)
         self._add("balance", services.balance.check, services.settings.balance_interval_s)
         self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
         self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
@@ -46,6 +48,13 @@ class JobSchedule:
         self._scheduler.add_job(
             self._run, "interval", args=(name, work), seconds=seconds, id=name, next_run_time=datetime.now(UTC)
         )
+
+    def look_at_cases(self) -> None:
+        """Steps found for cases first, then the cases. What goes wrong with the first keeps nobody from the second."""
+        try:
+            self._run("resolution", partial(self._services.resolution.run_once, at_most_s=RESOLUTION_AT_MOST_S))
+        finally:
+            self._services.cases.run_once()
 
     def _run(self, name: str, work: Callable[[], object]) -> None:
         with ExitStack() as stack:
@@ -64,6 +73,7 @@ class JobSchedule:
 
     def stop(self) -> None:
         """Waits for what is under way."""
+        self._services.resolution.stop()
         self._services.cases.stop()
         self._kpis.stop()
         if self._scheduler.running:

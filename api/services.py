@@ -18,6 +18,7 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
+from kpis.process import ResolutionJobs
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -45,6 +46,7 @@ class Services:
     pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
+    resolution: ResolutionJobs
     cases: CaseJobs
     models: ProcessModels
     alerts: AlertService

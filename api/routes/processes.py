@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.process import ANSWERS, Answer, Parameter
 from api.routes.access import services, viewer
-from kpis.process import ValueStream, bottlenecks, case_timeline, cases_at_risk
+from kpis.process import ValueStream, bottlenecks, case_timeline, cases_at_risk, derived_stream
 from storage import ClickHouse
 
 router = APIRouter(prefix="/api/v1", tags=["processes"])
@@ -42,9 +42,23 @@ def _documented(parameter: Parameter) -> dict[str, Any]:
     }
 
 
+@router.get("/processes/{stream}/cases/{case_id:path}", summary="One case: its steps, waits and spans")
+def one_case(request: Request, stream: str, case_id: str) -> Any:
+    """Bounded; the totals say what was cut."""
+    found, who = services(request), viewer(request)
+    found.cases.refresh(who.tenant, stream)
+    return jsonable(case_timeline(found.ch, who.tenant, stream, case_id))
+
+
+@router.get("/processes/{stream}/{object_type}/cases/{case_id:path}", summary="One case of a stream by object")
+def one_object(request: Request, stream: str, object_type: str, case_id: str) -> Any:
+    """The object as a case, once `flatten` was asked for its type."""
+    return one_case(request, derived_stream(stream, object_type), case_id)
+
+
 for _answer in ANSWERS:
     router.add_api_route(
-        f"/processes/{{stream}}/{_answer.name}",
+        f"/processes/{{stream:path}}/{_answer.name}",  # a stream by object is called STREAM/TYPE
         _handler(_answer),
         methods=["GET"],
         summary=_answer.summary,
@@ -73,11 +87,3 @@ def all_risks(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 1
     """Ranked by value x probability of being late."""
     ch, tenant, now, streams = _all_fresh(request)
     return {"at": jsonable(now), "at_risk": jsonable(cases_at_risk(ch, tenant, now, streams, limit=limit))}
-
-
-@router.get("/processes/{stream}/cases/{case_id:path}", summary="One case: its steps, waits and spans")
-def one_case(request: Request, stream: str, case_id: str) -> Any:
-    """Bounded; the totals say what was cut."""
-    found, who = services(request), viewer(request)
-    found.cases.refresh(who.tenant, stream)
-    return jsonable(case_timeline(found.ch, who.tenant, stream, case_id))

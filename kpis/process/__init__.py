@@ -12,13 +12,16 @@ from kpis.process.durations import Durations, durations
 from kpis.process.filters import CaseFilter, TimeBasis, storable
 from kpis.process.handovers import Handovers, Holder, handovers
 from kpis.process.object_map import ObjectMap, object_map
+from kpis.process.objects import Flattened, derived_stream, flatten
 from kpis.process.past_bottlenecks import HistoricalBottleneck, historical_bottlenecks
 from kpis.process.process_map import ProcessMap, StepNode, Transition, process_map
 from kpis.process.process_models import ProcessModels
+from kpis.process.resolution import ResolutionJobs, ResolutionReport
 from kpis.process.rework import Rework, rework
 from kpis.process.risk import CaseAtRisk, cases_at_risk
 from kpis.process.rule_sql import State
 from kpis.process.seen import process_streams, require_cases
+from kpis.process.span_steps import QueueWait, SpanRules, queue_waits, span_rules
 from kpis.process.spectrum import Spectrum, spectrum
 from kpis.process.splits import Split, Splits, splits
 from kpis.process.streams import ModelSet, ValueStream, parse_streams, value_streams
@@ -47,6 +50,7 @@ __all__ = [
     "DeviatingCases",
     "Durations",
     "Edge",
+    "Flattened",
     "Handovers",
     "HistoricalBottleneck",
     "Holder",
@@ -55,7 +59,11 @@ __all__ = [
     "ProcessMap",
     "ProcessModels",
     "ProcessSummary",
+    "QueueWait",
+    "ResolutionJobs",
+    "ResolutionReport",
     "Rework",
+    "SpanRules",
     "Spectrum",
     "Split",
     "Splits",
@@ -81,8 +89,10 @@ __all__ = [
     "case_timeline",
     "cases_at_risk",
     "conformance",
+    "derived_stream",
     "deviating_cases",
     "durations",
+    "flatten",
     "handovers",
     "historical_bottlenecks",
     "object_map",
@@ -90,8 +100,10 @@ __all__ = [
     "process_map",
     "process_streams",
     "process_summary",
+    "queue_waits",
     "require_cases",
     "rework",
+    "span_rules",
     "spectrum",
     "splits",
     "storable",

@@ -81,11 +81,13 @@ def flatten(ch: ClickHouse, tenant: str, stream: str, object_type: str, *, jobs:
         raise NotFound(f"no event of the stream {stream!r} touches an object of the type {object_type!r}; {have}")
     if not ch.query(load_sql(_ROOM, "flattened_already"), named).scalar():
         _take_in(ch, named)
-    (jobs or CaseJobs(ch, SystemClock())).run_once(tenant, derived_stream(stream, object_type))
+    kept, name = jobs or CaseJobs(ch, SystemClock()), derived_stream(stream, object_type)
+    if not kept.refresh(tenant, name):
+        kept.run_once(tenant, name)  # another run is under way, which may have begun before the type was known
     totals = ch.query(load_sql(_ROOM, "flatten_totals"), named, LIMITS).dicts()[0]
     steps = ch.query(load_sql(_ROOM, "flatten_steps"), named, LIMITS).dicts()
     return Flattened(
-        derived_stream(stream, object_type),
+        name,
         object_type,
         totals["cases"],
         totals["events"],

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core import Clock, get_logger
+from core import Clock, OpsintelError, get_logger
 from kpis.process.span_steps import SpanRules
 from storage import ClickHouse, load_sql
 
@@ -39,9 +39,15 @@ NEAR_S = 3600
 """Also: how far from a trace's spans its events are looked for."""
 ITEMS_AT_ONCE = 100_000
 SPANS_AT_ONCE = 500_000
+PRESENT_AT_ONCE = 100_000_000
+"""Arrivals are counted in one statement where they lie close together in time, however many."""
+WAITED_FOR = timedelta(hours=1)
+"""How long arrivals that are noted and not to be read keep the mark from going on."""
 SPANS_OF_A_TRACE = 10_000
 LINKS_OF_A_SPAN = 32
 STREAMS_OF_A_TRACE = 8
+STEPS_OF_A_TRACE = 8
+"""Of how many steps the spans of one trace are looked at for being inside one another."""
 DEPENDENTS_AT_ONCE = 20_000
 HOPS = 8
 """How many links lie between a span and the case that it gets, at most."""
@@ -56,7 +62,7 @@ LIMITS = {
 }
 CLIMBS = ("resolving_climb_a_in", "resolving_climb_b_in")
 AT_HAND = ("traces", "spans", "events", "climb_a", "climb_b", "linked", "found", "rows", "before")
-VERSION_FORMAT = 1
+VERSION_FORMAT = 2
 """Raised when the statements give another result for the same items."""
 
 
@@ -69,6 +75,35 @@ class ResolutionReport:
     traces: int = 0
     written: int = 0
     withdrawn: int = 0
+
+
+_Part = tuple[str, int]
+"""What a segment brought of a signal."""
+
+
+@dataclass(frozen=True)
+class _Note:
+    """When the newest items of a part were inserted, and how many there are: it grows while inserts are under way."""
+
+    inserted: datetime
+    items: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A part that was looked at: what was noted of it, and how much of that was there to be read before the look.
+
+    A view of an insert may show its rows before another, so a note may be there before what it speaks of. Such a part
+    is looked at again when more of it is there.
+    """
+
+    note: _Note
+    present: int
+
+    @property
+    def partly(self) -> bool:
+        """Whether less was there than was noted."""
+        return self.present < self.note.items
 
 
 @dataclass(frozen=True)
@@ -111,6 +146,18 @@ class _Portion:
         return [replace(self, slices=self.slices * number, slice=self.slice + self.slices * i) for i in range(number)]
 
 
+@dataclass
+class _Work:
+    """Portions of a tenant that are still to be looked at, and what may be noted when all of them were."""
+
+    tenant: str
+    model: int
+    seen: dict[_Part, _Seen]
+    mark: datetime | None
+    portions: list[_Portion] = field(default_factory=list)
+    anew: bool = False
+
+
 class ResolutionJobs:
     """Keeps `resolved_steps` equal to what spans and events say. One run at a time; a second caller waits.
 
@@ -130,84 +177,129 @@ class ResolutionJobs:
         self._ch, self._clock, self._rules, self._overlap = ch, clock, rules, overlap
         self._items_at_once, self._spans_at_once = items_at_once, spans_at_once
         self._running, self._stopping = threading.Lock(), threading.Event()
-        self._taken: dict[str, dict[tuple[str, int], tuple[datetime, int]]] = {}
+        self._taken: dict[str, dict[_Part, _Seen]] = {}
+        self._under_way: dict[str, _Work] = {}
         self._version = 0
 
-    def run_once(self, tenant: str | None = None) -> ResolutionReport:
-        """Takes in what arrived since the last run, of one tenant or of all.
+    def run_once(self, tenant: str | None = None, *, at_most_s: float | None = None) -> ResolutionReport:
+        """Takes in what arrived since the last run, of one tenant or of all; stops after about so many seconds.
 
-        Raises StorageError and its kin; what a failed run had not finished the next one does.
+        Raises StorageError and its kin; what a failed or stopped run had not finished the next one does.
         """
         with self._running:
+            until = None if at_most_s is None else self._clock.monotonic() + at_most_s
             now, total = self._engine_time(), ResolutionReport()
-            for name, model, through in self._ch.query(load_sql(_ROOM, "resolve_tenants")).rows:
-                if self._stopping.is_set():
-                    break
-                if tenant in (None, name):
-                    total = _plus(total, self._refresh(name, int(model), through, now))
+            found = self._ch.query(load_sql(_ROOM, "resolve_tenants")).rows
+            for name, model, through in sorted(found, key=lambda row: row[0] in self._under_way):
+                if tenant in (None, name) and not self._to_stop(until):
+                    total = _plus(total, self._do(self._work(name, int(model), through, now), until))
             self._drop_old_notes(now)
             return total
 
     def rebuild(self, tenant: str) -> ResolutionReport:
         """Looks at all traces of a tenant."""
         with self._running:
-            return self._rebuild(tenant, self._engine_time())
+            self._under_way.pop(tenant, None)
+            return self._do(self._everything(tenant, self._engine_time()), None)
 
     def stop(self) -> None:
         """Ends a run under way after its current portion; what is not done then is done by the next run."""
         self._stopping.set()
 
+    def _to_stop(self, until: float | None) -> bool:
+        return self._stopping.is_set() or (until is not None and self._clock.monotonic() >= until)
+
     # --- one tenant ---
 
-    def _refresh(self, tenant: str, model: int, through: datetime, now: datetime) -> ResolutionReport:
+    def _work(self, tenant: str, model: int, through: datetime, now: datetime) -> _Work:
+        """What is to be looked at: the rest of an earlier run, or what arrived since."""
+        if (rest := self._under_way.pop(tenant, None)) and rest.model == self._model():
+            return rest
         if model != self._model() or through < now - NOTED:
-            return self._rebuild(tenant, now)
+            return self._everything(tenant, now)
         since = through - self._overlap
         taken, arrived = self._taken.get(tenant, {}), self._arrived(tenant, since)
-        new = [one for one, seen in arrived.items() if taken.get(one) != seen]
-        report = ResolutionReport(tenants=1)
-        if new:
-            segments = tuple(sorted({segment for _, segment in new}))
-            params = {"tenant": tenant, "since": since, "segments": list(segments)}
-            buckets = self._ch.query(load_sql(_ROOM, "resolve_buckets"), params).rows
-            report = _plus(report, self._portions(tenant, buckets, segments))
-        if self._stopping.is_set():
-            return report
-        if new:
-            self._set_mark(tenant, max(through, *(arrived[one][0] for one in new)))
-        self._taken[tenant] = arrived
-        return report
+        new = [one for one, note in arrived.items() if one not in taken or taken[one].note != note]
+        partly = [one for one in arrived.keys() & taken.keys() if taken[one].partly and one not in new]
+        present = self._present(tenant, since, [*new, *partly])
+        new += [one for one in partly if present.get(one, 0) != taken[one].present]
+        seen = {
+            one: _Seen(note, present[one] if one in present else taken[one].present) for one, note in arrived.items()
+        }
+        if not new:
+            quiet = through < now - NOTED / 2  # nobody is to look at everything because it was quiet
+            return _Work(tenant, model, seen, _up_to(now, seen, now) if quiet else None)
+        segments = tuple(sorted({segment for _, segment in new}))
+        mark = max(through, _up_to(max(arrived[one].inserted for one in new), seen, now))
+        portions = self._portions(tenant, self._buckets(tenant, since, segments), segments)
+        return _Work(tenant, model, seen, mark, portions)
 
-    def _rebuild(self, tenant: str, now: datetime) -> ResolutionReport:
-        arrived = self._arrived(tenant, now - self._overlap)
+    def _everything(self, tenant: str, now: datetime) -> _Work:
+        since = now - self._overlap
+        arrived = self._arrived(tenant, since)
+        present = self._present(tenant, since, list(arrived))
+        seen = {one: _Seen(note, present.get(one, 0)) for one, note in arrived.items()}
         params = {"tenant": tenant, "bucket_ns": BUCKET_S * 10**9}
         buckets = self._ch.query(load_sql(_ROOM, "resolve_history"), params, LIMITS).rows
-        report = _plus(ResolutionReport(tenants=1, rebuilt=1), self._portions(tenant, buckets, None))
-        if not self._stopping.is_set():
-            self._set_mark(tenant, now)
-            self._taken[tenant] = arrived
-            log.info("cases of all spans found anew", tenant=tenant, traces=report.traces)
-        return report
+        portions = self._portions(tenant, buckets, None)
+        return _Work(tenant, self._model(), seen, _up_to(now, seen, now), portions, anew=True)
 
-    def _arrived(self, tenant: str, since: datetime) -> dict[tuple[str, int], tuple[datetime, int]]:
-        """By segment: when its newest items were inserted, and how many there are."""
+    def _do(self, work: _Work, until: float | None) -> ResolutionReport:
+        """Portion by portion; only the end of it is noted, so that what fails in between is looked at again."""
+        total = ResolutionReport(tenants=1)
+        while work.portions:
+            if self._to_stop(until):
+                self._under_way[work.tenant] = work
+                return total
+            portion = work.portions.pop()
+            try:
+                report = self._resolve(portion)
+            except OpsintelError:
+                work.portions.insert(0, portion)  # the next run does the others first
+                self._under_way[work.tenant] = work
+                raise
+            if report is None:
+                work.portions += portion.parts(4)
+            else:
+                total = _plus(total, report)
+        if work.mark:
+            self._set_mark(work.tenant, work.model, work.mark)
+        self._taken[work.tenant] = work.seen
+        if work.anew:
+            log.info("cases of all spans found anew", tenant=work.tenant)
+        return replace(total, rebuilt=int(work.anew))
+
+    def _arrived(self, tenant: str, since: datetime) -> dict[_Part, _Note]:
+        """What each segment brought."""
         rows = self._ch.query(load_sql(_ROOM, "resolve_arrivals"), {"tenant": tenant, "since": since}).rows
-        return {(signal, int(segment)): (inserted, int(items)) for signal, segment, inserted, items in rows}
+        return {(signal, int(segment)): _Note(inserted, int(items)) for signal, segment, inserted, items in rows}
+
+    def _buckets(self, tenant: str, since: datetime, segments: Sequence[int]) -> Sequence[tuple[int, int]]:
+        params = {"tenant": tenant, "since": since, "segments": list(segments)}
+        return self._ch.query(load_sql(_ROOM, "resolve_buckets"), params).rows
+
+    def _present(self, tenant: str, since: datetime, parts: Sequence[_Part]) -> dict[_Part, int]:
+        """How much of what these brought is there to be read. Counted before anything is looked at."""
+        if not parts:
+            return {}
+        segments = sorted({segment for _, segment in parts})
+        found = dict.fromkeys(parts, 0)
+        for stretch, _ in stretches(self._buckets(tenant, since, segments), PRESENT_AT_ONCE):
+            params = {"tenant": tenant, "segments": segments, **stretch.params}
+            for signal, segment, items in self._ch.query(load_sql(_ROOM, "resolve_present"), params).rows:
+                if (part := (signal, int(segment))) in found:
+                    found[part] += int(items)
+        return found
 
     def _portions(
         self, tenant: str, buckets: Sequence[tuple[int, int]], segments: tuple[int, ...] | None
-    ) -> ResolutionReport:
-        total = ResolutionReport()
-        for stretch, items in stretches(buckets, self._items_at_once):
-            waiting = _Portion(tenant, stretch, segments).parts(max(1, -(-items // self._items_at_once)))
-            while waiting and not self._stopping.is_set():
-                portion = waiting.pop()
-                report = self._resolve(portion)
-                if report is None:
-                    waiting += portion.parts(4)
-                else:
-                    total = _plus(total, report)
-        return total
+    ) -> list[_Portion]:
+        """The last of them is looked at first; it is the newest."""
+        return [
+            part
+            for stretch, items in stretches(buckets, self._items_at_once)
+            for part in _Portion(tenant, stretch, segments).parts(max(1, -(-items // self._items_at_once)))
+        ]
 
     # --- one portion ---
 
@@ -220,8 +312,11 @@ class ResolutionJobs:
                 return None
             climbed, hop = self._climb()
             steps, names = self._step_names()
-            self._run("resolve_found", {"hop": hop, "step_keys": steps, "step_names": names}, climbed)
-            self._run("resolve_rows")
+            rules = self._rules()
+            told = {"step_keys": steps, "step_names": names, "by_event": sorted(rules.by_event)}
+            self._run("resolve_found", {**told, "hop": hop, "events": sorted(rules.events)}, climbed)
+            inside = self._climb_from("resolve_inside_start", {**told, "steps_of_a_trace": STEPS_OF_A_TRACE})
+            self._run("resolve_rows", told, inside)
             self._run("resolve_before", {"tenant": portion.tenant})
             written, withdrawn = self._ch.query(load_sql(_ROOM, "resolve_counts"), settings=LIMITS).rows[0]
             if written or withdrawn:
@@ -242,14 +337,14 @@ class ResolutionJobs:
                 break
             last = hop
         touched = self._count("traces", "Hop = 0")
-        spans = self._ranges(portion.tenant, 0, last)
+        spans = self._ranges(portion, 0, last)
         if not self._load_spans(portion.tenant, spans, 0, last):
             if touched > 1:
                 return None
             log.warning("too many traces link to one, they are not looked at again", tenant=portion.tenant)
             self._empty()
             self._run("resolve_touched", portion.params)
-            spans = self._ranges(portion.tenant, 0, 0)
+            spans = self._ranges(portion, 0, 0)
             self._load_spans(portion.tenant, spans, 0, 0)
         self._run("resolve_links", {"tenant": portion.tenant})
         around = [_Stretch(one.low - NEAR_S, one.high + NEAR_S) for one in (*spans, portion.stretch)]
@@ -262,7 +357,7 @@ class ResolutionJobs:
             self._run("resolve_context", {"hop": hop, "most": DEPENDENTS_AT_ONCE})
             if not self._count("traces", f"Hop = {hop}"):
                 break
-            self._load_spans(portion.tenant, self._ranges(portion.tenant, hop, hop), hop, hop)
+            self._load_spans(portion.tenant, self._ranges(portion, hop, hop), hop, hop)
         return self._count("traces", "Target = 1")
 
     def _load_spans(self, tenant: str, ranges: Sequence[_Stretch], from_hop: int, to_hop: int) -> bool:
@@ -272,29 +367,20 @@ class ResolutionJobs:
             self._with_keys("resolve_spans", "spans", params)
         return self._count("spans") < self._spans_at_once
 
-    def _ranges(self, tenant: str, from_hop: int, to_hop: int) -> list[_Stretch]:
-        params = {"tenant": tenant, "from_hop": from_hop, "to_hop": to_hop}
+    def _ranges(self, portion: _Portion, from_hop: int, to_hop: int) -> list[_Stretch]:
+        """When the traces took place. Their table may not show yet what just arrived, so that is asked itself."""
+        params = {"tenant": portion.tenant, "from_hop": from_hop, "to_hop": to_hop}
         rows = self._ch.query(load_sql(_ROOM, "resolve_ranges"), params, LIMITS).rows
-        return joined([_Stretch(int(low), int(high) + 1) for _, low, high in rows], NEAR_S)
+        if from_hop == 0 and portion.segments is not None:
+            rows += self._ch.query(load_sql(_ROOM, "resolve_own_ranges"), portion.params, LIMITS).rows
+        own = [portion.stretch] if from_hop == 0 and portion.segments is None else []
+        return joined([*own, *(_Stretch(int(low), int(high) + 1) for _, low, high in rows)], NEAR_S)
 
     def _climb(self) -> tuple[str, int]:
         """Finds the nearest case above every span, link by link: the table that has it, and the hop that was last."""
         told: Any = None
         for hop in range(HOPS + 1):
-            for table in CLIMBS:
-                self._ch.command(f"TRUNCATE TABLE {table}")
-            self._run("resolve_climb_start", {"hop": hop})
-            climbed, other = CLIMBS
-            left = self._undone(climbed)
-            for _ in range(JUMPS):
-                if not left:
-                    break
-                self._run("resolve_climb", {}, climbed, other)
-                self._ch.command(f"TRUNCATE TABLE {climbed}")
-                climbed, other = other, climbed
-                left, before = self._undone(climbed), left
-                if left == before:
-                    break  # what is left goes round in circles
+            climbed = self._climb_from("resolve_climb_start", {"hop": hop})
             if hop == HOPS:
                 break
             self._run("resolve_linked", {"hop": hop + 1}, climbed)
@@ -307,6 +393,24 @@ class ResolutionJobs:
             told = said
         return climbed, HOPS
 
+    def _climb_from(self, start: str, params: dict[str, Any]) -> str:
+        """Climbs from the nodes that the statement makes as high as each points: the table that has what was found."""
+        for table in CLIMBS:
+            self._ch.command(f"TRUNCATE TABLE {table}")
+        self._run(start, params)
+        climbed, other = CLIMBS
+        left = self._undone(climbed)
+        for _ in range(JUMPS):
+            if not left:
+                break
+            self._run("resolve_climb", {}, climbed, other)
+            self._ch.command(f"TRUNCATE TABLE {climbed}")
+            climbed, other = other, climbed
+            left, before = self._undone(climbed), left
+            if left == before:
+                break  # what is left goes round in circles
+        return climbed
+
     def _undone(self, table: str) -> int:
         return int(self._ch.query(f"SELECT count() FROM {table} WHERE Done = 0").scalar())
 
@@ -317,18 +421,18 @@ class ResolutionJobs:
 
     def _with_keys(self, name: str, table: str, params: dict[str, Any]) -> None:
         """Takes items to hand, with the case that each names by the attributes configured as keys."""
-        choices: list[str] = []
+        found: list[str] = []
         bound = dict(params)
-        for stream, attributes in self._rules().keys.items():
-            for attribute in attributes:
-                n = len(choices)
-                bound |= {f"key_stream_{n}": stream, f"key_{n}": attribute}
-                value = f"Attrs[{{key_{n}:String}}]"
-                choices.append(
-                    f"Stream IN ('', {{key_stream_{n}:String}}) AND {value} != '' AND NOT startsWith({value}, '['), "
-                    f"({{key_stream_{n}:String}}, {value}), "
-                )
-        chosen = f"multiIf({''.join(choices)}('', ''))" if choices else "('', '')"
+        for n, (stream, attributes) in enumerate(self._rules().keys.items()):
+            values = []
+            for m, attribute in enumerate(attributes):
+                bound[f"key_{n}_{m}"] = attribute
+                values.append(f"Attrs[{{key_{n}_{m}:String}}]")
+            bound[f"key_stream_{n}"] = stream
+            named = f"arrayFirst(v -> v != '' AND NOT startsWith(v, '['), [{', '.join(values)}])"
+            found.append(f"({{key_stream_{n}:String}}, if(Stream IN ('', {{key_stream_{n}:String}}), {named}, ''))")
+        listed = f"arrayFilter(k -> tupleElement(k, 2) != '', [{', '.join(found)}])"
+        chosen = f"if(length({listed} AS Keys) = 1, Keys[1], ('', ''))" if found else "('', '')"
         key = load_sql(_ROOM, "resolve_key").replace("/*object*/", chosen)
         bound |= {
             "most": max(1, self._spans_at_once - self._count(table)),
@@ -366,15 +470,21 @@ class ResolutionJobs:
         found: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         return found
 
-    def _set_mark(self, tenant: str, through: datetime) -> None:
+    def _set_mark(self, tenant: str, model: int, through: datetime) -> None:
         columns = ("TenantId", "Model", "Through", "Version")
-        row = (tenant, self._model(), through.astimezone(UTC), self._next_version())
+        row = (tenant, model, through.astimezone(UTC), self._next_version())
         self._ch.insert_rows("resolution_marks", columns, [row])
 
     def _drop_old_notes(self, now: datetime) -> None:
         oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))
         for (day,) in self._ch.query(load_sql(_ROOM, "resolve_arrival_days"), {"before": oldest}).rows:
             self._ch.command("ALTER TABLE trace_arrivals DROP PARTITION {day:UInt32}", {"day": int(day)})
+
+
+def _up_to(at: datetime, seen: Mapping[_Part, _Seen], now: datetime) -> datetime:
+    """The time, or that of the first note of which something is missing and may still come."""
+    missing = [one.note.inserted for one in seen.values() if one.partly and one.note.inserted > now - WAITED_FOR]
+    return min([at, *missing])
 
 
 def stretches(buckets: Sequence[tuple[int, int]], items_at_once: int) -> list[tuple[_Stretch, int]]:

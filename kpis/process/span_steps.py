@@ -1,7 +1,8 @@
-"""Spans as steps of cases: which of them are, and how long a consumer's messages had waited in their queue.
+"""Spans as steps of cases: which of them may be, and how long a consumer's messages had waited in their queue.
 
-A span is a step when it is marked (`retail.step`), or when it is a SERVER or CONSUMER span whose name is mapped to a
-step for the stream of its case. The resolution job writes them; here is what it is told, and the answer about queues.
+A span tells a step when it is marked (`retail.step`), or when it is a SERVER or CONSUMER span whose name is mapped to a
+step for the stream of its case. What of that is an occurrence of the step, beside events and spans around it, the
+resolution job decides; here is what it is told, and the answer about queues.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 from core.errors import ConfigurationError
 from kpis.process.filters import ALL, CaseFilter, ask
 from kpis.process.process_map import Spread
+from kpis.process.rules import END, START
+from kpis.process.streams import NOT_KEYS, ValueStream
+from metrics import EventDefinition, load_event_catalogue
 from storage import ClickHouse
-
-NOT_KEYS = ("retail.case.id", "retail.event.id", "retail.event.origin.id", "retail.object.id")
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class SpanRules:
 
     `steps`: stream → span name → step, for SERVER and CONSUMER spans without a mark. `keys`: stream → attributes whose
     value is the business key of its cases (`retail.order.id`), the first one present counts. An item that has keys of
-    several streams, and names none, belongs to the stream that stands first. Raises ConfigurationError.
+    several streams, and names none, has no key: nothing tells which. `by_event`: the names of business events; a step
+    of such a name happens when the event says so, and a span that is marked with it is work on it. `events`: names of
+    events that are steps even where they name neither stream nor step. Raises ConfigurationError.
     """
 
     steps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_event: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for stream, names in self.steps.items():
@@ -43,9 +49,34 @@ class SpanRules:
                     raise ConfigurationError(f"stream {stream!r}: {attribute} cannot be the key of a case")
 
     def told(self) -> tuple[object, ...]:
-        """Everything that a result depends on, in a comparable form; the order of keys matters, that of steps not."""
-        steps = sorted((stream, sorted(names.items())) for stream, names in self.steps.items())
-        return tuple(map(str, steps)), tuple((stream, tuple(names)) for stream, names in self.keys.items())
+        """Everything that a result depends on, in a comparable form; the order of a stream's keys matters."""
+        steps = sorted((stream, sorted(names.items())) for stream, names in self.steps.items() if names)
+        keys = sorted((stream, tuple(names)) for stream, names in self.keys.items() if names)
+        return tuple(map(str, steps)), tuple(keys), tuple(sorted(self.by_event)), tuple(sorted(self.events))
+
+
+def span_rules(streams: Mapping[str, ValueStream]) -> SpanRules:
+    """What the models of the streams say (`spans`, `keys`, what they speak of), and the catalogue of events."""
+    return SpanRules(
+        {name: one.spans for name, one in streams.items() if one.spans},
+        {name: one.keys for name, one in streams.items() if one.keys},
+        frozenset(_catalogue()),
+        frozenset(name for one in streams.values() for name in _spoken_of(one))
+        | frozenset(name for name, event in _catalogue().items() if event.case),
+    )
+
+
+def _catalogue() -> Mapping[str, EventDefinition]:
+    return load_event_catalogue().events
+
+
+def _spoken_of(stream: ValueStream) -> set[str]:
+    lists = (stream.terminal, stream.running, stream.value, stream.owners, stream.calendars)
+    rules = (step for rule in stream.all_rules for step in rule.steps)
+    return {*(name for names in lists for name in names), *stream.control, *stream.spans.values(), *rules} - {
+        START,
+        END,
+    }
 
 
 @dataclass(frozen=True)

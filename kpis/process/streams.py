@@ -25,6 +25,8 @@ from kpis.process.rules import END, START, Kind, Rule, read_rules
 CALENDARS = "calendars"
 SUFFIXES = (".yaml", ".yml")
 """A file called `calendars` holds calendars, every other one a stream."""
+NOT_KEYS = ("retail.case.id", "retail.event.id", "retail.event.origin.id", "retail.object.id")
+"""Attributes that cannot be the key of a case: the case itself, or what is no case."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _EDGE = re.compile(r"[^\s>]+->[^\s>]+")
 
@@ -77,7 +79,8 @@ class ValueStream:
     case's value; `promise_kept`: what keeps the promise that a case names, if that is not only its end; `details`:
     facts about a case that are no steps of it. `process_owner`: the role that answers for the stream. `calendar`: when
     its work is done, `calendars`: for single steps; '' is around the clock. `control`: step to hint. `spans`: name of a
-    span to the step that it is. `rules`: the declared model.
+    span to the step that it is. `keys`: attributes whose value is the id of a case where an item does not name its case
+    itself. `rules`: the declared model.
     """
 
     name: str
@@ -95,6 +98,7 @@ class ValueStream:
     calendars: Mapping[str, str] = field(default_factory=dict)
     control: Mapping[str, ControlHint] = field(default_factory=dict)
     spans: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     def owner_after(self, step: str, event_name: str) -> str:
@@ -170,6 +174,7 @@ def _read_stream(entry: Entry) -> ValueStream:
             "calendars",
             "control",
             "spans",
+            "keys",
             "model",
         ),
         ("name", "title", "process_owner", "owner", "terminal"),
@@ -197,6 +202,7 @@ def _read_stream(entry: Entry) -> ValueStream:
             {step: _hint(one) for step, one in keys["control"].mapping().items()} if "control" in keys else {}
         ),
         spans=_named(keys, "spans"),
+        keys=each(keys, "keys"),
         rules=read_rules(keys["model"]) if "model" in keys else (),
     )
     _check_contradictions(stream, keys)
@@ -228,6 +234,8 @@ def _hint(entry: Entry) -> ControlHint:
 
 def _check_contradictions(stream: ValueStream, keys: Mapping[str, Entry]) -> None:
     """An event that ends a case is not waited after, and a detail is no step at all."""
+    if both := sorted(set(stream.keys) & set(NOT_KEYS)):
+        keys["keys"].fail(f"{both[0]} cannot be a key: it is the case itself, or names something else")
     for ends in ("owners", "running", "details", "control"):
         if both := sorted(set(stream.terminal) & set(getattr(stream, ends))):
             keys[ends].fail(f"{both[0]} ends a case, so it cannot be among {ends}")

@@ -27,7 +27,10 @@ from demo.telemetry.sdk import Resources, to_log, to_metrics, to_span
 from kpis.process.bottlenecks import HistoricalBottleneck, bottlenecks, historical_bottlenecks
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter, TimeBasis
+from kpis.process.resolution import ResolutionJobs
+from kpis.process.span_steps import span_rules
 from kpis.process.splits import splits
+from kpis.process.streams import value_streams
 from storage import ClickHouse, SegmentMeta, Signal
 
 END = datetime(2026, 3, 17, 14, tzinfo=UTC)
@@ -78,6 +81,7 @@ def planted(clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) ->
         insert(Signal.LOGS, encode_logs([to_log(fact, resources) for fact in some]).SerializeToString())
     for some in batches(gauges):
         insert(Signal.METRICS, encode_metrics(to_metrics(some, resources)).SerializeToString())
+    ResolutionJobs(clickhouse, SystemClock(), lambda: span_rules(value_streams())).run_once(TENANT)
     CaseJobs(clickhouse, SystemClock()).run_once(TENANT)
     return Planted(clickhouse, {one["id"]: one for one in truth["incidents"]})
 

@@ -1,5 +1,7 @@
--- The case of every span that may be a step and of every event, with the rule that found it; the step; and how long a
--- consumer's messages had waited: from the end of the producer's span to the start of the consumer's.
+-- The case of every span that may be a step and of every business event, with the rule that found it; the step; and how
+-- long a consumer's messages had waited: from the end of the producer's span to the start of the consumer's. An event that
+-- names no case is a business event when it names a stream or a step, or has a name of the catalogue or of a model: what else has an
+-- event name is an exception, a click, and tells whose trace it is, but no step.
 INSERT INTO resolving_found_in
 (
     Trace, TraceId, Span, EventId, IsSpan, Kept, Stream, Case, Rule, Step, EventName, Seq, Start, At, System, Actor,
@@ -89,6 +91,8 @@ FROM
             '' AS Name, EventName, Seq, Start, At, System, Actor, '' AS Destination, Attributes, ReceivedAt, SegmentId,
             sipHash64(Trace, Span, Stream) AS Node
         FROM resolving_events_in
+        WHERE Kept = 1 OR Stream != '' OR Step != EventName OR Attributes['retail.step'] != ''
+            OR has({events:Array(String)}, EventName)
     ) AS c
     LEFT JOIN (SELECT * FROM resolving_linked_in WHERE Hop = {hop:UInt8}) AS l ON l.Trace = c.Trace AND l.Span = c.LinkedAs
     LEFT JOIN (SELECT * FROM /*from*/ WHERE Case != '') AS u ON u.Id = c.Node

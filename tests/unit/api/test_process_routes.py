@@ -7,6 +7,8 @@ import pytest
 from api.process import ANSWERS
 from tests.unit.api.service import Api
 from tests.unit.api.test_routes import refused
+from tests.unit.kpis_process.spans import L, S, store
+from tests.unit.kpis_process.test_objects import LOG
 
 
 def test_the_map_is_up_to_date_when_it_is_asked_for(api: Api) -> None:
@@ -105,3 +107,47 @@ def test_a_wrong_question_is_refused_with_what_is_wrong(api: Api, params: dict[s
 def test_a_stream_of_others_is_not_there(api: Api, answer: str) -> None:
     path = f"/api/v1/processes/stream-{api.other.mark}/{answer}"
     assert f"stream-{api.shop.mark}" in refused(api.get(path), 404), "the own streams are named"
+
+
+def test_waits_in_queues(api: Api) -> None:
+    """Of a consumer that does not name its case; filtered like the other answers."""
+    stream, case = f"stream-{api.shop.mark}", f"case-{api.shop.mark}"
+    queue = {"messaging.destination.name": "parcels"}
+    store(
+        api.services.ch,
+        api.shop.tenant,
+        [
+            S("q", "p", stream=stream, case=case, kind="Producer", start=0, end=1, attributes=queue),
+            S("r", "c", kind="Consumer", step="load", start=3, end=4, links=(("q", "p"),)),
+        ],
+    )
+    api.services.resolution.run_once(api.shop.tenant)
+    path = f"/api/v1/processes/{stream}/queue-waits"
+    (found,) = api.get(path).json()["queues"]
+    assert (found["destination"], found["step"], found["n"], found["wait"]["median_s"]) == ("parcels", "load", 1, 2.0)
+    assert api.get(path, misses="load").json() == {"stream": stream, "queues": []}
+    timeline = api.get(f"/api/v1/processes/{stream}/cases/{case}").json()
+    assert "load" in {one["step"] for one in timeline["steps"]}
+    assert "r" in {one["trace_id"] for one in timeline["spans"]}
+
+
+def test_a_process_by_object(api: Api) -> None:
+    """Its name has a slash; other answers and its cases are asked for by it."""
+    stream = f"objects-{api.shop.mark}"
+    store(api.services.ch, api.shop.tenant, [L(**{**vars(one), "stream": stream}) for one in LOG])
+    base = f"/api/v1/processes/{stream}"
+    found = api.get(f"{base}/flatten", type="item").json()
+    assert (found["stream"], found["cases"], found["convergence"], found["divergence"]) == (f"{stream}/item", 3, 2, 0)
+    assert api.get(f"{base}/item/map").json()["events"] == 7
+    assert [one["step"] for one in api.get(f"{base}/item/cases/i2").json()["steps"]] == ["place", "pick"]
+    assert "the types are item, order" in refused(api.get(f"{base}/flatten", type="parcel"), 404)
+    assert "type is missing" in refused(api.get(f"{base}/flatten"), 400)
+
+
+def test_a_case_may_be_called_like_an_answer(api: Api) -> None:
+    stream = f"named-{api.shop.mark}"
+    store(
+        api.services.ch, api.shop.tenant, [L("a", 0, stream=stream, case="x/map"), L("a", 0, stream=stream, case="map")]
+    )
+    for case in ("x/map", "map"):
+        assert api.get(f"/api/v1/processes/{stream}/cases/{case}").json()["case_id"] == case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,18 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import SystemClock
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, StoreUnavailable
 from kpis.process.cases import CaseJobs
-from kpis.process.resolution import ResolutionJobs, ResolutionReport, stretches
+from kpis.process.resolution import BUCKET_S, ResolutionJobs, ResolutionReport, stretches
 from kpis.process.span_steps import QueueWait, SpanRules, queue_waits
 from kpis.process.streams import parse_streams
+from kpis.process.timeline import case_timeline
 from storage import ClickHouse
-from tests.unit.kpis_process.spans import L, S, store, when
+from tests.unit.kpis_process.spans import SEGMENTS, SPAN_COLUMNS, L, S, store, when
 
 STREAMS = parse_streams('[o2c]\nowner = "erp"\nterminal = ["done"]\n')
 RULES = SpanRules(
-    steps={"o2c": {"POST /pick": "pick"}, "r2r": {"POST /pick": "collect"}},
+    steps={"o2c": {"POST /pick": "pick", "POST /sell": "shop.sold"}, "r2r": {"POST /pick": "collect"}},
     keys={"o2c": ["retail.order.id"], "r2r": ["retail.return.id"]},
+    by_event=frozenset({"shop.sold"}),
+    events=frozenset({"checked", "below a span that is missing", "keyed", "carried", "stray", "e0", "e1", "e2"}),
 )
 TENANTS = itertools.count(1)
 
@@ -57,6 +60,10 @@ RULE_ROWS: dict[str, tuple[list[S | L], Wanted]] = {
     "object_id_of_the_stream_named": (
         [S("t", "x", stream="r2r", step="a", attributes={"retail.order.id": "7", "retail.return.id": "8"})],
         ("r2r", "8", "business_key", "a"),
+    ),
+    "keys_of_two_streams_tell_nothing": (
+        [S("t", "x", step="a", attributes={"retail.order.id": "7", "retail.return.id": "8"})],
+        None,
     ),
     "a_list_of_ids_is_no_key": ([S("t", "x", step="a", attributes={"retail.order.id": '["7","8"]'})], None),
     "baggage": (
@@ -314,7 +321,7 @@ def test_a_late_link_target_is_noticed_from_its_own_trace(
 
 
 def test_repetition_changes_nothing(clickhouse: ClickHouse, tenant: str, job: ResolutionJobs) -> None:
-    spans = [
+    spans: list[S | L] = [
         S("t", "x", stream="o2c", case="7", step="a"),
         S("t", "y", "x", kind="Server", name="POST /pick"),
         L("checked", 1, "t", "y"),
@@ -451,7 +458,7 @@ def test_a_span_is_a_step_with_a_start_and_an_end(clickhouse: ClickHouse, tenant
 def test_an_event_inside_a_span_of_the_same_step_is_one_occurrence(
     clickhouse: ClickHouse, tenant: str, job: ResolutionJobs
 ) -> None:
-    """One event: the whole span is its time. The event of another step, case or span is another occurrence."""
+    """It is done when the case goes on within the span. The event of another step or span is another occurrence."""
     store(
         clickhouse,
         tenant,
@@ -463,7 +470,7 @@ def test_an_event_inside_a_span_of_the_same_step_is_one_occurrence(
         ],
     )
     assert occurrences(clickhouse, tenant, job) == [
-        ("pick", "picked", 0, 10, 1), ("weighed", "weighed", 9, 9, 0), ("pick", "picked", 12, 12, 0),
+        ("pick", "picked", 0, 8, 1), ("weighed", "weighed", 9, 9, 0), ("pick", "picked", 12, 12, 0),
     ]  # fmt: skip
     assert str(cases(clickhouse, tenant)["7"]["Value"]) == "9.5000"
 
@@ -496,6 +503,274 @@ def test_the_other_half_of_an_occurrence_may_come_late_and_again(
     for late in ([second], [second], [first, second]):
         store(clickhouse, tenant, late)
         assert occurrences(clickhouse, tenant, job) == [("pick", "picked", 0, 10, 1)]
+
+
+OCCURRENCE_ROWS: dict[str, tuple[list[S | L], list[tuple[str, str, float, float, int]]]] = {
+    "the server of a call, not its client": (
+        [
+            S("t", "c", stream="o2c", case="7", step="pick", kind="Client", start=0, end=10),
+            S("t", "s", "c", stream="o2c", case="7", step="pick", kind="Server", start=1, end=9),
+        ],
+        [("pick", "", 1, 9, 1)],
+    ),
+    "a client whose server is not heard of": (
+        [S("t", "c", stream="o2c", case="7", step="pick", kind="Client", start=0, end=10)],
+        [("pick", "", 0, 10, 1)],
+    ),
+    "the consumer of a message, not its producer": (
+        [
+            S("t", "p", stream="o2c", case="7", step="pick", kind="Producer", start=0, end=1),
+            S("t", "c", "p", stream="o2c", case="7", step="pick", kind="Consumer", start=60, end=70),
+        ],
+        [("pick", "", 60, 70, 1)],
+    ),
+    "the outermost of those inside one another, whatever lies between": (
+        [
+            S("t", "o", stream="o2c", case="7", step="pick", start=0, end=10),
+            S("t", "c", "o", stream="o2c", case="7", step="pick", kind="Client", start=1, end=9),
+            S("t", "s", "c", stream="o2c", case="7", step="pick", kind="Server", start=2, end=8),
+            S("t", "m", "s", start=3, end=7),
+            S("t", "i", "m", step="pick", start=4, end=6),
+        ],
+        [("pick", "", 0, 10, 1)],
+    ),
+    "each of two calls": (
+        [
+            S("t", "1", "x", stream="o2c", case="7", step="pick", kind="Server", start=0, end=1),
+            S("t", "2", "x", stream="o2c", case="7", step="pick", kind="Server", start=5, end=6),
+        ],
+        [("pick", "", 0, 1, 1), ("pick", "", 5, 6, 1)],
+    ),
+    "two steps inside one another": (
+        [
+            S("t", "o", stream="o2c", case="7", step="fill", start=0, end=10),
+            S("t", "i", "o", step="pick", start=4, end=6),
+        ],
+        [("fill", "", 0, 10, 1), ("pick", "", 4, 6, 1)],
+    ),
+    "one of a circle": (
+        [
+            S("t", "a", "b", stream="o2c", case="7", step="pick", start=0, end=2),
+            S("t", "b", "a", stream="o2c", case="7", step="pick", start=1, end=3),
+        ],
+        [("pick", "", 0, 2, 1)],
+    ),
+    "the event elsewhere in the trace, since the span that was under way": (
+        [
+            S("t", "call", stream="o2c", case="7", kind="Server", start=0, end=10),
+            S("t", "s1", "call", step="check", kind="Server", start=1, end=2),
+            S("t", "s2", "call", step="check", start=3, end=5),
+            L("checked", 5, "t", "call", stream="o2c", case="7", step="check"),
+        ],
+        [("check", "checked", 3, 5, 1)],
+    ),
+    "the event alone when no span was under way": (
+        [
+            S("t", "s", stream="o2c", case="7", step="pick", kind="Consumer", start=0, end=1),
+            L("picked", 3_600, "t", "x", stream="o2c", case="7", step="pick"),
+        ],
+        [("pick", "picked", 3_600, 3_600, 0)],
+    ),
+    "an event that tells its start": (
+        [
+            S("t", "s", stream="o2c", case="7", step="pick", start=0, end=10),
+            L(
+                "picked",
+                8,
+                "t",
+                "x",
+                stream="o2c",
+                case="7",
+                step="pick",
+                attributes={"retail.step.start": str(when(6))},
+            ),
+        ],
+        [("pick", "picked", 6, 8, 1)],
+    ),
+    "two events while one span was under way": (
+        [
+            S("t", "s", stream="o2c", case="7", step="pick", start=0, end=10),
+            L("picked", 4, "t", "x", stream="o2c", case="7", step="pick", event_id="a"),
+            L("picked", 8, "t", "y", stream="o2c", case="7", step="pick", event_id="b"),
+        ],
+        [("pick", "picked", 0, 4, 1), ("pick", "picked", 4, 8, 1)],
+    ),
+    "no business event, no step, however it is marked": (
+        [
+            S("t", "s", stream="o2c", case="7", step="shop.sold", kind="Server", start=0, end=10),
+            S("t", "o", stream="o2c", case="7", step="fill", start=20, end=21),
+        ],
+        [("fill", "", 20, 21, 1)],
+    ),
+    "a business event by the model": (
+        [S("t", "s", stream="o2c", case="7", kind="Server", name="POST /sell", start=0, end=10)],
+        [("shop.sold", "", 0, 10, 1)],
+    ),
+    "an exception is no step": (
+        [
+            S("t", "s", stream="o2c", case="7", step="pick", start=0, end=10),
+            L("exception", 5, "t", "s"),
+            L("exception", 6, attributes={"retail.order.id": "7"}),
+        ],
+        [("pick", "", 0, 10, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("row", OCCURRENCE_ROWS)
+def test_one_occurrence_is(clickhouse: ClickHouse, tenant: str, job: ResolutionJobs, row: str) -> None:
+    items, wanted = OCCURRENCE_ROWS[row]
+    store(clickhouse, tenant, items)
+    assert occurrences(clickhouse, tenant, job) == wanted
+
+
+def test_what_is_no_occurrence_keeps_its_queue_wait(clickhouse: ClickHouse, tenant: str, job: ResolutionJobs) -> None:
+    """Under the step that it works on, whether another span or an event is the occurrence."""
+    queue = {"messaging.destination.name": "q"}
+    store(
+        clickhouse,
+        tenant,
+        [
+            S("t", "p", stream="o2c", case="7", step="shop.sold", kind="Producer", start=0, end=1, attributes=queue),
+            S("t", "c", "p", step="shop.sold", kind="Consumer", start=5, end=6, stream="o2c", case="7"),
+            L("done", 20, stream="o2c", case="7"),
+        ],
+    )
+    assert occurrences(clickhouse, tenant, job) == [("done", "done", 20, 20, 0)]
+    (found,) = queue_waits(clickhouse, tenant, "o2c")
+    assert (found.destination, found.step, found.n, found.wait.sum_s if found.wait else 0) == ("q", "shop.sold", 1, 4)
+
+
+def test_a_trace_that_was_found_for_a_case_is_in_its_timeline(
+    clickhouse: ClickHouse, tenant: str, job: ResolutionJobs
+) -> None:
+    """With those of its spans that are no steps; when the step moves to another case, the trace moves too."""
+    store(clickhouse, tenant, [S("t", "x", stream="o2c", case="7", step="a"), S("u", "r", links=(("t", "x"),))])
+    store(
+        clickhouse, tenant, [S("u", "y", "r", step="b", start=2, end=3), S("v", "z", stream="o2c", case="8", step="c")]
+    )
+    occurrences(clickhouse, tenant, job)
+    found = case_timeline(clickhouse, tenant, "o2c", "7")
+    assert {(one.trace_id, one.span_id) for one in found.spans} == {("t", "x"), ("u", "r"), ("u", "y")}
+    store(clickhouse, tenant, [S("u", "r", links=(("v", "z"),))])
+    occurrences(clickhouse, tenant, job)
+    assert {one.trace_id for one in case_timeline(clickhouse, tenant, "o2c", "7").spans} == {"t"}
+    assert {one.trace_id for one in case_timeline(clickhouse, tenant, "o2c", "8").spans} == {"u", "v"}
+
+
+# --- what is noted, and what is to be read ---
+
+
+def noted_before(ch: ClickHouse, tenant: str, item: S) -> int:
+    """A note of an arrival without what it speaks of: its segment."""
+    segment = next(SEGMENTS)
+    columns = ("TenantId", "Signal", "SegmentId", "Bucket", "Items", "InsertedAt")
+    bucket = int(when(item.start).timestamp()) // BUCKET_S
+    ch.insert_rows("trace_arrivals", columns, [(tenant, "traces", segment, bucket, 1, datetime.now(UTC))])
+    return segment
+
+
+def made_visible(ch: ClickHouse, tenant: str, item: S, segment: int) -> None:
+    """What the note speaks of, and no second note."""
+    (before,) = ch.query("SELECT max(InsertedAt) FROM trace_arrivals WHERE TenantId = {t:String}", {"t": tenant}).rows
+    ch.insert_rows("otel_traces", SPAN_COLUMNS, [item.row(tenant, segment)])
+    ch.command(
+        "DELETE FROM trace_arrivals WHERE TenantId = {t:String} AND InsertedAt > {b:DateTime64(3, 'UTC')}",
+        {"t": tenant, "b": before[0]},
+    )
+
+
+@pytest.mark.parametrize("others_between", [False, True])
+def test_a_note_that_is_there_before_its_spans(
+    clickhouse: ClickHouse, tenant: str, job: ResolutionJobs, others_between: bool
+) -> None:
+    """Nothing is missed for good, also when later segments were looked at in between, and nothing is done twice."""
+    late = S("t", "x", stream="o2c", case="7", step="a")
+    segment = noted_before(clickhouse, tenant, late)
+    assert job.run_once(tenant).traces == 0
+    if others_between:
+        store(clickhouse, tenant, [S("u", "y", stream="o2c", case="8", step="b", start=400, end=401)])
+        assert job.run_once(tenant).traces == 1
+    made_visible(clickhouse, tenant, late, segment)
+    assert job.run_once(tenant).written == 1
+    assert steps(clickhouse, tenant)["x"] == ("o2c", "7", "business_key", "a")
+    assert job.run_once(tenant) == ResolutionReport(1)
+
+
+def test_the_mark_waits_for_what_is_noted_and_not_there(
+    clickhouse: ClickHouse, tenant: str, job: ResolutionJobs
+) -> None:
+    """So that another process looks for it, too."""
+    late = S("t", "x", stream="o2c", case="7", step="a")
+    segment = noted_before(clickhouse, tenant, late)
+    job.run_once(tenant)
+    again = ResolutionJobs(clickhouse, SystemClock(), lambda: RULES, overlap=timedelta(0))
+    store(clickhouse, tenant, [S("u", "y", stream="o2c", case="8", step="b", start=400, end=401)])
+    again.run_once(tenant)
+    made_visible(clickhouse, tenant, late, segment)
+    ResolutionJobs(clickhouse, SystemClock(), lambda: RULES, overlap=timedelta(0)).run_once(tenant)
+    assert steps(clickhouse, tenant)["x"] == ("o2c", "7", "business_key", "a")
+
+
+def test_spans_are_found_before_the_traces_table_knows_them(
+    clickhouse: ClickHouse, tenant: str, job: ResolutionJobs
+) -> None:
+    store(clickhouse, tenant, [S("t", "x", "p", step="a"), S("t", "p", stream="o2c", case="7")])
+    clickhouse.command("DELETE FROM otel_traces_trace_id_ts WHERE TenantId = {t:String}", {"t": tenant})
+    job.run_once(tenant)
+    assert steps(clickhouse, tenant) == {"x": ("o2c", "7", "parent", "a")}
+
+
+class Ticking(SystemClock):
+    """A second passes whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self._ticks = itertools.count()
+
+    def monotonic(self) -> float:
+        return next(self._ticks)
+
+
+def test_a_long_run_goes_on_where_it_was_stopped(clickhouse: ClickHouse, tenant: str) -> None:
+    """And is noted when all of it is done."""
+    store(
+        clickhouse,
+        tenant,
+        [
+            S(f"t{i}", f"x{i}", stream="o2c", case=str(i), step="a", start=i * 9_000, end=i * 9_000 + 1)
+            for i in range(5)
+        ],
+    )
+    job = ResolutionJobs(clickhouse, Ticking(), lambda: RULES, items_at_once=1)
+    found = [job.run_once(tenant, at_most_s=4) for _ in range(4)]
+    assert [one.traces for one in found] == [2, 2, 1, 0]
+    assert [one.rebuilt for one in found] == [0, 0, 1, 0]
+    assert len(steps(clickhouse, tenant)) == 5
+
+
+def test_a_failed_portion_is_done_by_the_next_run(clickhouse: ClickHouse, tenant: str) -> None:
+    """The others are not done again."""
+    store(
+        clickhouse,
+        tenant,
+        [
+            S(f"t{i}", f"x{i}", stream="o2c", case=str(i), step="a", start=i * 9_000, end=i * 9_000 + 1)
+            for i in range(3)
+        ],
+    )
+    failing = [True]
+
+    def rules() -> SpanRules:
+        if failing and mine._count("spans"):
+            failing.clear()
+            raise StoreUnavailable("the engine is gone")
+        return RULES
+
+    mine = ResolutionJobs(clickhouse, SystemClock(), rules, items_at_once=1)
+    with pytest.raises(StoreUnavailable):
+        mine.run_once(tenant)
+    assert mine.run_once(tenant).traces == 3
+    assert len(steps(clickhouse, tenant)) == 3
 
 
 # --- queues ---
@@ -560,7 +835,7 @@ def histories(draw: st.DrawFn) -> list[S | L]:
             S(
                 trace, span, draw(st.sampled_from(["", *SPANS])),
                 draw(st.sampled_from(["o2c", "r2r"])) if case else draw(st.sampled_from(["", "", "o2c", "r2r"])),
-                case, step=draw(st.sampled_from(["", "a", "b"])),
+                case, step=draw(st.sampled_from(["", span])),
                 links=tuple(draw(st.lists(st.sampled_from(PLACES), max_size=2))),
             )
         )  # fmt: skip

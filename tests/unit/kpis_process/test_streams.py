@@ -13,6 +13,7 @@ from core.errors import ConfigurationError
 from kpis.process import parse_streams, value_streams
 from kpis.process.process_models import ProcessModels
 from kpis.process.rules import END, START, Kind
+from kpis.process.span_steps import span_rules
 from kpis.process.streams import ControlAction, ControlHint, packaged_models, parse_models
 from metrics import load_event_catalogue
 
@@ -89,6 +90,22 @@ def test_hint_after() -> None:
     assert stream.hint_after("something", "else") is None
 
 
+@pytest.mark.parametrize("name", value_streams())
+def test_a_packaged_stream_takes_no_span_for_a_step_and_no_id_for_a_case(name: str) -> None:
+    """What nobody turned on changes no map: these are for whoever knows their own telemetry."""
+    assert (dict(value_streams()[name].spans), value_streams()[name].keys) == ({}, ())
+
+
+def test_what_the_resolution_job_is_told() -> None:
+    """Names of events from the catalogue and from what the models speak of; details are no steps."""
+    told = span_rules(parse_models((str(path), path.read_bytes()) for path in GOOD).streams)
+    assert told.steps == {"returns.b2b": {"POST /returns": "requested"}}
+    assert told.keys == {"returns.b2b": ("shop.return.id", "retail.return.id")}
+    assert {"retail.order.placed", "retail.stock.counted"} <= told.by_event
+    assert {"retail.order.placed", "closed", "parked", "inspected"} <= told.events
+    assert not {"retail.stock.counted", "note", "start", "end", "requested by nobody"} & told.events
+
+
 # --- files ---
 
 
@@ -98,6 +115,7 @@ def test_good_files_are_read() -> None:
     assert (small.rules, small.service_levels, small.process_owner) == ((), (), "Workshop")
     assert full.control["requested"] == ControlHint("shop->returns", ControlAction.THROTTLE, "too many")
     assert full.spans == {"POST /returns": "requested"}
+    assert full.keys == ("shop.return.id", "retail.return.id")
     assert [rule.kind for rule in full.rules] == list(Kind)
     assert [(level.within_s, level.calendar) for level in full.service_levels] == [(129_600, ""), (5_400, "desk")]
     by_kind = {rule.kind: rule for rule in full.rules}
