@@ -30,7 +30,7 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
-from kpis.process import ResolutionJobs, span_rules
+from kpis.process import Corrections, ResolutionJobs, span_rules
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
@@ -115,6 +115,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         resolution=ResolutionJobs(ch, clock, lambda: span_rules(models.streams())),
         cases=CaseJobs(ch, clock, models.streams),
         models=models,
+        corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
         alerts=alerts,
         control=control,

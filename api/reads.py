@@ -116,9 +116,14 @@ class ServiceReads:
 
     def risks(self, tenant: str, stream: str, question: CaseQuestion) -> Sequence[CaseAtRisk]:
         """Open cases of those asked for that may miss their promise, the dearest first."""
-        wanted = case_filter(question)
+        found = self._services
         return cases_at_risk(
-            self._services.ch, tenant, self._services.clock.now(), self._watched(stream), wanted=wanted
+            found.ch,
+            tenant,
+            found.clock.now(),
+            self._watched(stream),
+            wanted=case_filter(question),
+            corrections=found.corrections,
         )
 
     def facets(self, tenant: str, stream: str, question: CaseQuestion) -> CaseFacets:

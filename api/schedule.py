@@ -1,4 +1,5 @@
-"""The scheduled jobs of one process: KPIs, alert rules, unfinished control commands, the ledger's balance, retention.
+"""The scheduled jobs of one process: KPIs, cases and what predictions of them were worth, alert rules,
+unfinished control commands, the ledger's balance, retention.
 
 A late run is made up once, never skipped in silence; no job runs twice at a time. One process runs the jobs: that of
 the data directory's owner (`jobs_enabled`).
@@ -21,6 +22,7 @@ from kpis import KpiSchedule
 MISFIRE_GRACE_S = 3_600
 CONTROL_INTERVAL_S = 5
 QUARANTINE_INTERVAL_S = 30
+PREDICTIONS_INTERVAL_S = 60
 RESOLUTION_AT_MOST_S = 20.0
 """Looking at all spans anew takes longer; cases are brought up to date in between."""
 
@@ -39,6 +41,7 @@ class JobSchedule:
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
         self._add("cases", self.look_at_cases, services.settings.cases_interval_s)
+        self._add("predictions", self.judge_predictions, PREDICTIONS_INTERVAL_S)
         self._add("balance", services.balance.check, services.settings.balance_interval_s)
         self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
         self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
@@ -55,6 +58,13 @@ class JobSchedule:
             self._run("resolution", partial(self._services.resolution.run_once, at_most_s=RESOLUTION_AT_MOST_S))
         finally:
             self._services.cases.run_once()
+
+    def judge_predictions(self) -> None:
+        """What predictions of lateness turned out to be worth, worked out where that is due, for the lists to use."""
+        found, streams = self._services, self._services.models.streams()
+        for tenant, stream in found.cases.made():
+            if stream in streams:
+                found.corrections.keep(found.ch, tenant, streams[stream], found.clock.now())
 
     def _run(self, name: str, work: Callable[[], object]) -> None:
         with ExitStack() as stack:

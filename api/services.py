@@ -18,7 +18,7 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
-from kpis.process import ResolutionJobs
+from kpis.process import Corrections, ResolutionJobs
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -49,6 +49,7 @@ class Services:
     resolution: ResolutionJobs
     cases: CaseJobs
     models: ProcessModels
+    corrections: Corrections
     alerts: AlertService
     control: ControlService
     audit: AuditChain

@@ -11,7 +11,7 @@ from api.jsonable import jsonable
 from api.process.query import FILTER, Parameter, Values, a_whole, read_filter, refuse_unknown
 from core import NotFound
 from kpis import CaseFilter
-from kpis.process import ModelSet, ValueStream, case_count, require_cases
+from kpis.process import Corrections, ModelSet, ValueStream, case_count, require_cases
 from storage import ClickHouse
 
 
@@ -25,6 +25,7 @@ class Question:
     wanted: CaseFilter
     now: datetime
     models: ModelSet
+    corrections: Corrections | None = None
 
     @property
     def model(self) -> ValueStream:
@@ -57,11 +58,21 @@ class Answer:
         """All that may be given."""
         return (FILTER if self.filtered else ()) + self.options
 
-    def of(self, ch: ClickHouse, tenant: str, stream: str, now: datetime, models: ModelSet, values: Values) -> Any:
+    def of(
+        self,
+        ch: ClickHouse,
+        tenant: str,
+        stream: str,
+        now: datetime,
+        models: ModelSet,
+        values: Values,
+        corrections: Corrections | None = None,
+    ) -> Any:
         """The answer as JSON, with the number of cases where it takes the filter. Raises InvalidInput, NotFound."""
         refuse_unknown(values, self.parameters)
         require_cases(ch, tenant, stream)
-        question = Question(ch, tenant, stream, read_filter(values) if self.filtered else CaseFilter(), now, models)
+        wanted = read_filter(values) if self.filtered else CaseFilter()
+        question = Question(ch, tenant, stream, wanted, now, models, corrections)
         found = jsonable(self.run(question, {one.name: one.of(values) for one in self.options}))
         if self.filtered and "cases" not in found:
             found["cases"] = case_count(ch, tenant, stream, question.wanted)

@@ -72,6 +72,7 @@ def _risk(question: Question, options: Mapping[str, Any]) -> Any:
         {question.stream: question.model},
         limit=options["limit"],
         wanted=question.wanted,
+        corrections=question.corrections,
     )
     return {"stream": question.stream, "at": jsonable(question.now), "at_risk": jsonable(found)}
 

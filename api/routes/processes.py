@@ -23,7 +23,9 @@ def _handler(answer: Answer) -> Callable[[Request, str], Any]:
         found.cases.refresh(who.tenant, stream)
         given = request.query_params
         values = {name: given.getlist(name) for name in given}
-        return answer.of(found.ch, who.tenant, stream, found.clock.now(), found.models.current, values)
+        return answer.of(
+            found.ch, who.tenant, stream, found.clock.now(), found.models.current, values, found.corrections
+        )
 
     handle.__doc__ = "The stream's cases are brought up to date first. Times in UTC, lengths in seconds."
     handle.__name__ = f"process_{answer.name.replace('-', '_')}"
@@ -79,11 +81,14 @@ def _all_fresh(request: Request) -> tuple[ClickHouse, str, datetime, Mapping[str
 def all_bottlenecks(request: Request) -> Any:
     """One list over all streams that have a model."""
     ch, tenant, now, streams = _all_fresh(request)
-    return {"at": jsonable(now), "bottlenecks": jsonable(bottlenecks(ch, tenant, now, streams))}
+    calendars = services(request).models.calendars()
+    return {"at": jsonable(now), "bottlenecks": jsonable(bottlenecks(ch, tenant, now, streams, calendars))}
 
 
 @router.get("/processes/risk", summary="Open cases of all value streams that may miss their promise")
 def all_risks(request: Request, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Any:
     """Ranked by value x probability of being late."""
     ch, tenant, now, streams = _all_fresh(request)
-    return {"at": jsonable(now), "at_risk": jsonable(cases_at_risk(ch, tenant, now, streams, limit=limit))}
+    worth = services(request).corrections
+    found = cases_at_risk(ch, tenant, now, streams, limit=limit, corrections=worth)
+    return {"at": jsonable(now), "at_risk": jsonable(found)}

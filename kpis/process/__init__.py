@@ -7,6 +7,7 @@ from kpis.process.calibration import Backtest, Calibration, backtest, calibratio
 from kpis.process.case_list import CaseList, CaseOrder, CaseRow, case_count, case_list
 from kpis.process.cases import CaseJobs, CasesReport
 from kpis.process.conformance import Conformance, conformance
+from kpis.process.corrections import Corrections
 from kpis.process.deviations import DeviatingCases, deviating_cases
 from kpis.process.durations import Durations, durations
 from kpis.process.filters import CaseFilter, TimeBasis, storable
@@ -47,6 +48,7 @@ __all__ = [
     "CaseTimeline",
     "CasesReport",
     "Conformance",
+    "Corrections",
     "DeviatingCases",
     "Durations",
     "Edge",

@@ -77,13 +77,14 @@ class CasesReport:
     cases: int = 0
 
 
+_Change = tuple[datetime, int]
+
+
 @dataclass(frozen=True)
 class _Mark:
     model: int
     through: datetime
-
-
-_Change = tuple[datetime, int]
+    taken: Mapping[int, _Change]
 
 
 class CaseJobs:
@@ -140,6 +141,10 @@ class CaseJobs:
             self._look_at_objects()
             return self._rebuild(tenant, stream, self._model(stream), self._engine_time())
 
+    def made(self) -> list[tuple[str, str]]:
+        """Every tenant's streams that have been taken in."""
+        return sorted(self._marks())
+
     def stop(self) -> None:
         """Ends a run under way after its current statement; what is not done then is done by the next run."""
         self._stopping.set()
@@ -151,16 +156,18 @@ class CaseJobs:
         if mark is None or mark.model != model or mark.through < now - NOTED:
             return self._rebuild(tenant, stream, model, now)
         since = mark.through - self._overlap
-        taken, changes = self._taken.get((tenant, stream), {}), self._changes(tenant, stream, since)
+        taken, changes = self._taken.get((tenant, stream), mark.taken), self._changes(tenant, stream, since)
         new = [segment for segment, seen in changes.items() if taken.get(segment) != seen]
         written = self._touched(tenant, stream, model, since, new) if new else 0
         if self._stopping.is_set():
             return CasesReport(streams=1, cases=written)
+        settled = self._settled(changes, now)
         if new:
-            self._set_mark(tenant, stream, model, max(mark.through, *(changes[segment][0] for segment in new)))
+            through = max(mark.through, *(changes[segment][0] for segment in new))
+            self._set_mark(tenant, stream, _Mark(model, through, settled))
         elif mark.through < now - NOTED / 2:  # nobody is to make a quiet stream anew because it was quiet
-            self._set_mark(tenant, stream, model, now)
-        self._taken[tenant, stream] = self._settled(changes, now)
+            self._set_mark(tenant, stream, _Mark(model, now, settled))
+        self._taken[tenant, stream] = settled
         return CasesReport(streams=1, cases=written)
 
     def _changes(self, tenant: str, stream: str, since: datetime) -> dict[int, _Change]:
@@ -229,8 +236,8 @@ class CaseJobs:
             self._build(tenant, stream, model, IN_RANGE, {"low": low, "high": high})
             cases, low = cases + int(count), high
         self._delete_vanished(tenant, stream, "true", {}, oldest)
-        self._set_mark(tenant, stream, model, now)
         self._taken[tenant, stream] = self._settled(changes, now)
+        self._set_mark(tenant, stream, _Mark(model, now, self._taken[tenant, stream]))
         log.info("cases made anew", tenant=tenant, stream=stream, cases=cases)
         return CasesReport(streams=1, rebuilt=1, cases=cases)
 
@@ -286,7 +293,10 @@ class CaseJobs:
 
     def _marks(self) -> dict[tuple[str, str], _Mark]:
         rows = self._ch.query(load_sql(_ROOM, "case_marks")).rows
-        return {(tenant, stream): _Mark(int(model), through) for tenant, stream, model, through in rows}
+        return {
+            (tenant, stream): _Mark(int(model), through, {segment: (at, count) for segment, at, count in taken})
+            for tenant, stream, model, through, taken in rows
+        }
 
     def _with_events(self, now: datetime) -> list[tuple[str, str]]:
         """Every tenant's streams. All events are asked once; after that a new stream shows in the notes of changes."""
@@ -303,9 +313,11 @@ class CaseJobs:
         rows = self._ch.query(load_sql(_ROOM, "streams_by_object")).rows
         self._by_object = {(tenant, stream): (base, kind) for tenant, stream, base, kind in rows}
 
-    def _set_mark(self, tenant: str, stream: str, model: int, through: datetime) -> None:
-        columns = ("TenantId", "Stream", "Model", "Through", "Version")
-        self._ch.insert_rows("case_marks", columns, [(tenant, stream, model, through, self._next_version())])
+    def _set_mark(self, tenant: str, stream: str, mark: _Mark) -> None:
+        columns = ("TenantId", "Stream", "Model", "Through", "Taken", "Version")
+        taken = [(segment, *change) for segment, change in mark.taken.items()]
+        row = (tenant, stream, mark.model, mark.through, taken, self._next_version())
+        self._ch.insert_rows("case_marks", columns, [row])
 
     def _drop_old_notes(self, now: datetime) -> None:
         oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))

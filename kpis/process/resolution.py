@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -190,8 +190,9 @@ class ResolutionJobs:
             until = None if at_most_s is None else self._clock.monotonic() + at_most_s
             now, total = self._engine_time(), ResolutionReport()
             found = self._ch.query(load_sql(_ROOM, "resolve_tenants")).rows
-            for name, model, through in sorted(found, key=lambda row: row[0] in self._under_way):
+            for name, model, through, taken in sorted(found, key=lambda row: row[0] in self._under_way):
                 if tenant in (None, name) and not self._to_stop(until):
+                    self._taken.setdefault(name, _seen(taken))
                     total = _plus(total, self._do(self._work(name, int(model), through, now), until))
             self._drop_old_notes(now)
             return total
@@ -263,7 +264,7 @@ class ResolutionJobs:
             else:
                 total = _plus(total, report)
         if work.mark:
-            self._set_mark(work.tenant, work.model, work.mark)
+            self._set_mark(work.tenant, work.model, work.mark, work.seen)
         self._taken[work.tenant] = work.seen
         if work.anew:
             log.info("cases of all spans found anew", tenant=work.tenant)
@@ -470,15 +471,21 @@ class ResolutionJobs:
         found: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         return found
 
-    def _set_mark(self, tenant: str, model: int, through: datetime) -> None:
-        columns = ("TenantId", "Model", "Through", "Version")
-        row = (tenant, model, through.astimezone(UTC), self._next_version())
+    def _set_mark(self, tenant: str, model: int, through: datetime, seen: Mapping[_Part, _Seen]) -> None:
+        columns = ("TenantId", "Model", "Through", "Taken", "Version")
+        taken = [(*part, one.note.inserted, one.note.items, one.present) for part, one in seen.items()]
+        row = (tenant, model, through.astimezone(UTC), taken, self._next_version())
         self._ch.insert_rows("resolution_marks", columns, [row])
 
     def _drop_old_notes(self, now: datetime) -> None:
         oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))
         for (day,) in self._ch.query(load_sql(_ROOM, "resolve_arrival_days"), {"before": oldest}).rows:
             self._ch.command("ALTER TABLE trace_arrivals DROP PARTITION {day:UInt32}", {"day": int(day)})
+
+
+def _seen(taken: Iterable[tuple[str, int, datetime, int, int]]) -> dict[_Part, _Seen]:
+    """As a mark has it."""
+    return {(signal, segment): _Seen(_Note(at, items), present) for signal, segment, at, items, present in taken}
 
 
 def _up_to(at: datetime, seen: Mapping[_Part, _Seen], now: datetime) -> datetime:

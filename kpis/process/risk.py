@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import InvalidInput
-from kpis.process.corrections import CORRECTIONS, Corrections
+from kpis.process.corrections import Corrections
 from kpis.process.filters import ALL, LIMITS, CaseFilter
 from kpis.process.recalibration import Correction, Way
 from kpis.process.remaining import HISTORY, KINDS, History, Usual, moment, nanoseconds, question
@@ -64,18 +64,20 @@ def cases_at_risk(
     limit: int = 100,
     wanted: CaseFilter = ALL,
     history: History = HISTORY,
-    corrections: Corrections = CORRECTIONS,
+    corrections: Corrections | None = None,
 ) -> list[CaseAtRisk]:
     """The `limit` open cases at `now` (aware) with the largest value x p_late, of all value streams or of `streams`.
 
     Amounts of several currencies are compared by how many median open cases of its currency a case is worth. Equal ones
     follow p_late, then the longest wait, then their names. A case of which nothing is known ranks by the share of late
-    cases. `wanted` picks what is listed; all cases are history.
+    cases. `wanted` picks what is listed; all cases are history. `corrections`: what such predictions were worth;
+    without it that is worked out first, which takes longer than the list.
     Cases whose last event lets them go on by themselves (`running`) wait for nobody and are not listed.
     """
     if limit < 1:
         raise InvalidInput(f"limit must be 1 or more, got {limit}")
     known = value_streams() if streams is None else streams
+    corrections = corrections or Corrections()
     params = {"tenant": tenant, "streams": list(known), "now_ns": nanoseconds(now)}
     found = ch.query(load_sql(_ROOM, "risk_streams"), params, LIMITS).dicts()
     medians = {row["currency"]: row["median"] for row in found if row["median"] > 0}

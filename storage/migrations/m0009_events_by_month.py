@@ -1,8 +1,11 @@
-"""`process_events` by month, and how far back what was touched goes.
+"""`process_events` by month, how far back what was touched goes, and what the jobs have taken in of late.
 
 A run of the case jobs reads the earlier events of the cases that were touched. Their cases say when these began, so
 only the partitions since then are read, and a month is what an open case needs of them, not a year (docs/adr/0010). For
 a case that is not known yet the note of the change says it: `Earliest`, the first time of what came in.
+
+`Taken` is what a job had taken in when it wrote its mark, of the minutes that it looks at again because an insert may
+become visible late: a process that begins need not take all of it in once more.
 
 The table is filled anew, in an order in which a run that was killed can be repeated: until the old table is dropped the
 new one is complete, and where the old one is missing an empty one stands in.
@@ -62,6 +65,8 @@ MIGRATION = Migration(
     "business events by month, so that an update of cases reads no more of history than these cases have",
     (
         AddColumn("case_changes", "Earliest", "DateTime64(9) DEFAULT toDateTime64(0, 9) CODEC(ZSTD(1))"),
+        AddColumn("case_marks", "Taken", "Array(Tuple(UInt64, DateTime64(3, 'UTC'), UInt64))"),
+        AddColumn("resolution_marks", "Taken", "Array(Tuple(String, UInt64, DateTime64(3, 'UTC'), UInt64, UInt64))"),
         _events("process_events", partition_by_year("Timestamp")),
         _events(_NEW, partition_by_month("Timestamp")),
         CopyRows(_NEW, "process_events", tuple(EVENT_COLUMNS)),

@@ -36,7 +36,7 @@ def test_every_command_that_the_pages_name_exists() -> None:
         known |= {(name, sub) for sub in getattr(command, "commands", {})}
     groups = {path[0] for path in known if len(path) == 2}
     for page in PAGES:
-        for first, second in re.findall(r"opsintel ([a-z]+)(?: ([a-z]+))?", page.read_text("utf-8")):
+        for first, second in re.findall(r"opsintel ([a-z]+)(?: ([a-z][a-z-]*))?", page.read_text("utf-8")):
             if (first,) in known:
                 assert first not in groups or not second or (first, second) in known, (page.name, first, second)
 

@@ -10,6 +10,7 @@ import pytest
 from api.reads import ServiceReads, case_filter
 from core import ManualClock
 from dashboards.process_reads import CaseQuestion
+from kpis.process.corrections import Corrections
 from kpis.process.filters import CaseFilter
 from storage import ClickHouse
 from tests.unit.kpis_process.flow import STREAMS, Did, load, when
@@ -25,7 +26,10 @@ def reads(clickhouse: ClickHouse, tenant: str) -> ServiceReads:
          for at, step in enumerate(steps)] + [Did("4", "a", 0), Did("4", "done", 1), Did("4", "b", 2)],
     )  # fmt: skip
     services: Any = SimpleNamespace(
-        ch=clickhouse, clock=ManualClock(when(60)), models=SimpleNamespace(streams=lambda: STREAMS)
+        ch=clickhouse,
+        clock=ManualClock(when(60)),
+        models=SimpleNamespace(streams=lambda: STREAMS),
+        corrections=Corrections(),
     )
     return ServiceReads(services)
 

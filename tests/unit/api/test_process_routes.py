@@ -125,7 +125,7 @@ def test_waits_in_queues(api: Api) -> None:
     path = f"/api/v1/processes/{stream}/queue-waits"
     (found,) = api.get(path).json()["queues"]
     assert (found["destination"], found["step"], found["n"], found["wait"]["median_s"]) == ("parcels", "load", 1, 2.0)
-    assert api.get(path, misses="load").json() == {"stream": stream, "queues": []}
+    assert api.get(path, misses="load").json() == {"stream": stream, "queues": [], "cases": 0}
     timeline = api.get(f"/api/v1/processes/{stream}/cases/{case}").json()
     assert "load" in {one["step"] for one in timeline["steps"]}
     assert "r" in {one["trace_id"] for one in timeline["spans"]}

@@ -103,6 +103,24 @@ def test_a_note_that_is_seen_before_its_events_is_looked_at_again(clickhouse: Cl
     ch.close()
 
 
+def test_a_process_that_begins_takes_nothing_in_once_more(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    """A command after an import does not make all of its cases again, which the run before has made."""
+    insert([event("1", "a", 0)])
+    jobs.run_once(tenant)
+    insert([event("2", "a", 0, event_id="more")])
+    assert jobs.run_once(tenant).cases == 1
+
+    def another() -> CaseJobs:
+        return CaseJobs(clickhouse, SystemClock(), lambda: STREAMS, settled=timedelta(0))
+
+    assert another().run_once(tenant).cases == 0
+    insert([event("1", "b", 5, event_id="late")])
+    assert another().run_once(tenant).cases == 1
+    assert cases(clickhouse, tenant)["1"]["Steps"] == ["a", "b"]
+
+
 def test_another_model_makes_all_cases_anew(
     clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
 ) -> None:

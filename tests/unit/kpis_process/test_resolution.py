@@ -286,9 +286,22 @@ def test_an_event_without_a_key_gets_the_case_of_its_span(
     }
 
 
+def test_a_process_that_begins_looks_at_nothing_once_more(
+    clickhouse: ClickHouse, tenant: str, job: ResolutionJobs
+) -> None:
+    """What the run before has looked at stands in its mark."""
+    store(clickhouse, tenant, [S("t", "x", stream="o2c", step="a")])
+    job.run_once(tenant)
+    store(clickhouse, tenant, [S("u", "y", stream="o2c", step="b")])
+    assert job.run_once(tenant).traces == 1
+    assert ResolutionJobs(clickhouse, SystemClock(), lambda: RULES).run_once(tenant).traces == 0
+    store(clickhouse, tenant, [S("v", "z", stream="o2c", step="b")])
+    assert ResolutionJobs(clickhouse, SystemClock(), lambda: RULES).run_once(tenant).traces == 1
+
+
 def test_a_late_parent_moves_its_spans_and_no_others(clickhouse: ClickHouse, tenant: str, job: ResolutionJobs) -> None:
     """The case that a trace made up for itself vanishes with its last step."""
-    made = CaseJobs(clickhouse, SystemClock(), lambda: STREAMS)
+    made = CaseJobs(clickhouse, SystemClock(), lambda: STREAMS, settled=timedelta(0))
     store(clickhouse, tenant, [S("t", "x", "p", stream="o2c", step="a"), S("u", "y", stream="o2c", step="b")])
     assert job.run_once(tenant).written == 2
     made.run_once(tenant)

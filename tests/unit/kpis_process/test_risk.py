@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from kpis.process.cases import CaseJobs
 from kpis.process.corrections import Corrections
 from kpis.process.filters import CaseFilter
-from kpis.process.recalibration import Correction, Way
+from kpis.process.recalibration import AS_IT_IS, Correction, Way
 from kpis.process.remaining import History
 from kpis.process.risk import CaseAtRisk, cases_at_risk, length, short
 from kpis.process.streams import parse_streams
@@ -302,6 +302,29 @@ def test_corrections_are_kept_for_an_hour(
     assert kept.of(clickhouse, tenant, STREAMS["s"], now + timedelta(minutes=59), ANY) is first
     assert kept.of(clickhouse, tenant, STREAMS["s"], now + timedelta(minutes=60), ANY) != first
     assert kept.of(clickhouse, f"{tenant}-nobody", STREAMS["s"], now, ANY).n == 0
+
+
+def test_a_reader_does_not_wait_for_what_a_job_works_out(
+    clickhouse: ClickHouse, tenant: str, insert: Insert, event: Any, jobs: CaseJobs
+) -> None:
+    """Nothing is known until the job was there; it looks again when that is due, sooner while untested."""
+    log: list[Any] = []
+    for n in range(200):
+        log += [event(f"{n}", "a", 10 * n), event(f"{n}", "done", 10 * n + (60, 80, 100, 200)[n * 7 % 4])]
+    insert(log[:6])
+    jobs.run_once(tenant)
+    kept, now, stream = Corrections(by_job=True), at(6_000), STREAMS["s"]
+    asked = (clickhouse, tenant, stream)
+    assert kept.of(*asked, now, ANY) == AS_IT_IS
+    kept.keep(*asked, now, ANY)
+    few = kept.of(*asked, now, ANY)
+    assert few.way is Way.UNTESTED
+    insert(log[6:])
+    jobs.run_once(tenant)
+    kept.keep(*asked, now + timedelta(minutes=4), ANY)
+    assert kept.of(*asked, now + timedelta(minutes=4), ANY) is few
+    kept.keep(*asked, now + timedelta(minutes=5), ANY)
+    assert kept.of(*asked, now + timedelta(hours=9), ANY).n > few.n
 
 
 def test_bad_limits_are_refused(clickhouse: ClickHouse, tenant: str) -> None:
