@@ -14,6 +14,7 @@ limits below is not looked at.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,9 @@ NOTED = timedelta(days=2)
 BUCKET_S = 300
 """Seconds of data time that one note of arrivals stands for."""
 NEAR_BUCKETS = 12
-"""Arrivals that are further apart than an hour are looked at in statements of their own."""
+"""Arrivals that are further apart than an hour are looked at in statements of their own,"""
+STRETCHES = 8
+"""but only at so many of the widest gaps."""
 NEAR_S = 3600
 """Also: how far from a trace's spans its events are looked for."""
 ITEMS_AT_ONCE = 100_000
@@ -495,13 +498,19 @@ def _up_to(at: datetime, seen: Mapping[_Part, _Seen], now: datetime) -> datetime
 
 
 def stretches(buckets: Sequence[tuple[int, int]], items_at_once: int) -> list[tuple[_Stretch, int]]:
-    """Joins neighbouring buckets (number, items; in order) into stretches of time of up to so many items."""
+    """Joins neighbouring buckets (number, items; in order) into stretches of time of up to so many items.
+
+    A stretch is left where the next bucket is far away, but only at the widest of such gaps: an import of years with an
+    event every few hours is looked at in a few stretches, because each costs as much as many items.
+    """
+    gaps = sorted((int(two) - int(one) for (one, _), (two, _) in itertools.pairwise(buckets)), reverse=True)
+    near = max(NEAR_BUCKETS, gaps[STRETCHES] if len(gaps) > STRETCHES else 0)
     found: list[tuple[int, int, int]] = []
     for bucket, items in buckets:
         number, more = int(bucket), int(items)
         if found:
             first, last, sum_so_far = found[-1]
-            if number - last <= NEAR_BUCKETS and sum_so_far + more <= items_at_once:
+            if number - last <= near and sum_so_far + more <= items_at_once:
                 found[-1] = (first, number, sum_so_far + more)
                 continue
         found.append((number, number, more))

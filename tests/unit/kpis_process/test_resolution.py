@@ -417,6 +417,16 @@ def test_stretches_join_what_is_near_and_little() -> None:
     assert told == [((3_000, 3_600), 9), ((3_600, 3_900), 3), ((12_000, 12_300), 1)]
 
 
+def test_years_with_an_event_now_and_then_are_few_stretches() -> None:
+    """Left out are the widest gaps; whoever imports a decade does not wait for a statement for each event."""
+    sparse = [(60 * n + 10_000 * (n // 500), 1) for n in range(3_000)]
+    told = stretches(sparse, 100_000)
+    assert [items for _, items in told] == [500] * 6
+    even = stretches([(60 * n, 1) for n in range(3_000)], 100_000)
+    assert [(one.low, one.high, items) for one, items in even] == [(-300, 2_999 * 60 * 300 + 300, 3_000)]
+    assert len(stretches([(n * n * n, 1) for n in range(20, 400)], 100_000)) == 9
+
+
 @pytest.mark.parametrize(
     ("steps_of", "keys", "message"),
     [
