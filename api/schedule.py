@@ -7,6 +7,7 @@ the data directory's owner (`jobs_enabled`).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ class JobSchedule:
     """Runs them from `start()` to `stop()`."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        self._services, self._stopping = services, threading.Event()
         self._kpis = KpiSchedule(services.kpis, services.settings.kpi_interval_s, services.own)
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1}
@@ -63,6 +64,8 @@ class JobSchedule:
         """What predictions of lateness turned out to be worth, worked out where that is due, for the lists to use."""
         found, streams = self._services, self._services.models.streams()
         for tenant, stream in found.cases.made():
+            if self._stopping.is_set():
+                return
             if stream in streams:
                 found.corrections.keep(found.ch, tenant, streams[stream], found.clock.now())
 
@@ -83,6 +86,7 @@ class JobSchedule:
 
     def stop(self) -> None:
         """Waits for what is under way."""
+        self._stopping.set()
         self._services.resolution.stop()
         self._services.cases.stop()
         self._kpis.stop()

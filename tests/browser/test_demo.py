@@ -86,7 +86,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, log.read_text()[-2000:]
+        try:
+            assert process.wait(60) == 0, log.read_text()[-2000:]
+        finally:
+            process.kill()
 
 
 def incident(demo: Demo, kind: str) -> dict[str, Any]:

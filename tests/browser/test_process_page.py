@@ -162,6 +162,7 @@ def test_an_attribute_is_filtered_by_combined_and_let_go(watched: Watched) -> No
     expect(facets).to_contain_text("2,610")
     facets.get_by_role("link", name="web 2,610 cases").click()
     expect(page.locator("#process-chips")).to_have_text(re.compile("channel = web"))
+    expect(facets.locator(".facet-on")).to_have_count(1)
     facets.get_by_role("link", name="without order backordered").click()
     page.get_by_label("Takes at least").fill("2h")
     page.keyboard.press("Enter")

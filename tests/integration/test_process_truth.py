@@ -220,7 +220,8 @@ def test_a_stream_is_not_made_anew_because_it_was_quiet(
     assert jobs.run_once(tenant).rebuilt == 1
     named = {"t": tenant}
     clickhouse.command(
-        "INSERT INTO case_marks SELECT TenantId, Stream, Model, Through - INTERVAL 30 HOUR, Version + 1"
+        "INSERT INTO case_marks (TenantId, Stream, Model, Through, Taken, Version)"
+        " SELECT TenantId, Stream, Model, Through - INTERVAL 30 HOUR, Taken, Version + 1"
         " FROM case_marks FINAL WHERE TenantId = {t:String}",
         named,
     )
