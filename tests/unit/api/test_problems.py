@@ -81,7 +81,8 @@ def client() -> Iterator[httpx.Client]:
         return body.number + count
 
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    with Server(app) as server, httpx.Client(base_url=server.url) as found:
+    once = httpx.Limits(max_keepalive_connections=0)  # an idle one may be closed just when it is used again
+    with Server(app) as server, httpx.Client(base_url=server.url, limits=once) as found:
         yield found
 
 
