@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.durations import parse_duration
 from core import InvalidInput
 from kpis import CaseFilter, TimeBasis
-from kpis.process import storable
+from kpis.process import storable, zone_named
 
 Values = Mapping[str, Sequence[str]]
 _T = TypeVar("_T")
@@ -69,10 +68,7 @@ def a_time(text: str) -> datetime:
 
 def a_zone(text: str) -> str:
     """The IANA name of a time zone."""
-    try:
-        return ZoneInfo(text).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last: a name that no file can have
-        raise InvalidInput(f"there is no time zone {text[:64]!r}", hint="such as Europe/Berlin") from None
+    return zone_named(text).key
 
 
 def a_length(text: str) -> float:

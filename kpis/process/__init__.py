@@ -33,6 +33,7 @@ from kpis.process.touches import Touches, touches
 from kpis.process.variants import Variants, VariantShare, variants
 from kpis.process.waiting import WaitingStep, waiting_now
 from kpis.process.waiting_causes import WaitingCauses, waiting_causes
+from kpis.process.zones import zone_named
 
 __all__ = [
     "Backtest",
@@ -116,4 +117,5 @@ __all__ = [
     "variants",
     "waiting_causes",
     "waiting_now",
+    "zone_named",
 ]

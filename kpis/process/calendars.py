@@ -19,10 +19,11 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice, pairwise
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from core.errors import InvalidInput
 from kpis.process.located import Entry
+from kpis.process.zones import zone_named
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 1_440
@@ -207,8 +208,8 @@ def _calendar(name: str, entry: Entry) -> Calendar:
 def _zone(entry: Entry) -> str:
     found = entry.text()
     try:
-        ZoneInfo(found)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone_named(found)
+    except InvalidInput:
         entry.fail(f"timezone must be an IANA name like Europe/Vienna, got {found!r}")
     return found
 

@@ -98,8 +98,9 @@ class CaseJobs:
         *,
         overlap: timedelta = OVERLAP,
         settled: timedelta = SETTLED,
+        apart: int = APART,
     ) -> None:
-        self._ch, self._clock, self._streams = ch, clock, streams
+        self._ch, self._clock, self._streams, self._apart = ch, clock, streams, apart
         self._overlap, self._settled_after = overlap, settled
         self._running, self._stopping = threading.Lock(), threading.Event()
         self._taken: dict[tuple[str, str], dict[int, _Change]] = {}
@@ -193,11 +194,11 @@ class CaseJobs:
     def _build_touched(self, tenant: str, stream: str, model: int, params: Mapping[str, Any]) -> None:
         """Makes the touched cases of a range from what happened since they began."""
         text = load_sql(_ROOM, "touched_since").replace(SELECTION, TOUCHED)
-        oldest = self._ch.query(text, {**params, "most": APART + 1}, LIMITS).rows
+        oldest = self._ch.query(text, {**params, "most": self._apart + 1}, LIMITS).rows
         if not oldest:
             return
         parts = [(TOUCHED, (), oldest[0][1])]
-        if len(oldest) > APART and _month(oldest[-1][1]) > _month(oldest[0][1]):
+        if len(oldest) > self._apart and _month(oldest[-1][1]) > _month(oldest[0][1]):
             old = tuple(case for case, _ in oldest[:-1])
             parts = [(APART_FROM, old, oldest[-1][1]), (THESE, old, oldest[0][1])]
         version = self._next_version()

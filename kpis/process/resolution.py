@@ -14,7 +14,6 @@ limits below is not looked at.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from typing import Any
 
 from core import Clock, OpsintelError, get_logger
 from kpis.process.span_steps import SpanRules
+from kpis.process.stretches import BUCKET_S, Stretch, joined, stretches
 from storage import ClickHouse, load_sql
 
 log = get_logger(__name__)
@@ -32,14 +32,8 @@ OVERLAP = timedelta(minutes=10)
 """How long after its beginning an insert may become visible and still be noticed."""
 NOTED = timedelta(days=2)
 """After a longer absence everything is made anew: arrivals are noted for a day more than this."""
-BUCKET_S = 300
-"""Seconds of data time that one note of arrivals stands for."""
-NEAR_BUCKETS = 12
-"""Arrivals that are further apart than an hour are looked at in statements of their own,"""
-STRETCHES = 8
-"""but only at so many of the widest gaps."""
-NEAR_S = 3600
-"""Also: how far from a trace's spans its events are looked for."""
+NEAR_S = 3_600
+"""How far from a trace's spans its events are looked for."""
 ITEMS_AT_ONCE = 100_000
 SPANS_AT_ONCE = 500_000
 PRESENT_AT_ONCE = 100_000_000
@@ -110,25 +104,11 @@ class _Seen:
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """A stretch of data time, [low, high) in seconds since the epoch."""
-
-    low: int
-    high: int
-
-    @property
-    def params(self) -> dict[str, int]:
-        return {
-            name: max(-(2**63), min(2**63 - 1, at * 10**9)) for name, at in (("low", self.low), ("high", self.high))
-        }
-
-
-@dataclass(frozen=True)
 class _Portion:
     """What is looked at at once: what these segments (None: all) brought of a stretch, or a slice of it."""
 
     tenant: str
-    stretch: _Stretch
+    stretch: Stretch
     segments: tuple[int, ...] | None
     slices: int = 1
     slice: int = 0
@@ -351,7 +331,7 @@ class ResolutionJobs:
             spans = self._ranges(portion, 0, 0)
             self._load_spans(portion.tenant, spans, 0, 0)
         self._run("resolve_links", {"tenant": portion.tenant})
-        around = [_Stretch(one.low - NEAR_S, one.high + NEAR_S) for one in (*spans, portion.stretch)]
+        around = [Stretch(one.low - NEAR_S, one.high + NEAR_S) for one in (*spans, portion.stretch)]
         for stretch in joined(around, 0):
             self._with_keys("resolve_events", "events", portion.params | stretch.params)
         if self._count("events") >= self._spans_at_once and touched + self._count("events", "TraceId = ''") > 1:
@@ -364,21 +344,21 @@ class ResolutionJobs:
             self._load_spans(portion.tenant, self._ranges(portion, hop, hop), hop, hop)
         return self._count("traces", "Target = 1")
 
-    def _load_spans(self, tenant: str, ranges: Sequence[_Stretch], from_hop: int, to_hop: int) -> bool:
+    def _load_spans(self, tenant: str, ranges: Sequence[Stretch], from_hop: int, to_hop: int) -> bool:
         """False when there are more than are looked at at once."""
         for stretch in ranges:
             params = {"tenant": tenant, "from_hop": from_hop, "to_hop": to_hop, **stretch.params}
             self._with_keys("resolve_spans", "spans", params)
         return self._count("spans") < self._spans_at_once
 
-    def _ranges(self, portion: _Portion, from_hop: int, to_hop: int) -> list[_Stretch]:
+    def _ranges(self, portion: _Portion, from_hop: int, to_hop: int) -> list[Stretch]:
         """When the traces took place. Their table may not show yet what just arrived, so that is asked itself."""
         params = {"tenant": portion.tenant, "from_hop": from_hop, "to_hop": to_hop}
         rows = self._ch.query(load_sql(_ROOM, "resolve_ranges"), params, LIMITS).rows
         if from_hop == 0 and portion.segments is not None:
             rows += self._ch.query(load_sql(_ROOM, "resolve_own_ranges"), portion.params, LIMITS).rows
         own = [portion.stretch] if from_hop == 0 and portion.segments is None else []
-        return joined([*own, *(_Stretch(int(low), int(high) + 1) for _, low, high in rows)], NEAR_S)
+        return joined([*own, *(Stretch(int(low), int(high) + 1) for _, low, high in rows)], NEAR_S)
 
     def _climb(self) -> tuple[str, int]:
         """Finds the nearest case above every span, link by link: the table that has it, and the hop that was last."""
@@ -495,41 +475,6 @@ def _up_to(at: datetime, seen: Mapping[_Part, _Seen], now: datetime) -> datetime
     """The time, or that of the first note of which something is missing and may still come."""
     missing = [one.note.inserted for one in seen.values() if one.partly and one.note.inserted > now - WAITED_FOR]
     return min([at, *missing])
-
-
-def stretches(buckets: Sequence[tuple[int, int]], items_at_once: int) -> list[tuple[_Stretch, int]]:
-    """Joins neighbouring buckets (number, items; in order) into stretches of time of up to so many items.
-
-    A stretch is left where the next bucket is far away, but only at the widest of such gaps: an import of years with an
-    event every few hours is looked at in a few stretches, because each costs as much as many items.
-    """
-    gaps = sorted((int(two) - int(one) for (one, _), (two, _) in itertools.pairwise(buckets)), reverse=True)
-    near = max(NEAR_BUCKETS, gaps[STRETCHES] if len(gaps) > STRETCHES else 0)
-    found: list[tuple[int, int, int]] = []
-    for bucket, items in buckets:
-        number, more = int(bucket), int(items)
-        if found:
-            first, last, sum_so_far = found[-1]
-            if number - last <= near and sum_so_far + more <= items_at_once:
-                found[-1] = (first, number, sum_so_far + more)
-                continue
-        found.append((number, number, more))
-    # The engine rounds towards zero, so the buckets before 1970 lie one lower, and bucket 0 is two wide.
-    return [
-        (_Stretch((first - (first <= 0)) * BUCKET_S, (last + (last >= 0)) * BUCKET_S + (last < 0)), items)
-        for first, last, items in found
-    ]
-
-
-def joined(ranges: Sequence[_Stretch], near: int) -> list[_Stretch]:
-    """Disjoint stretches that cover all of these; what is no further apart than `near` seconds becomes one."""
-    found: list[_Stretch] = []
-    for one in sorted(ranges, key=lambda r: r.low):
-        if found and one.low <= found[-1].high + near:
-            found[-1] = _Stretch(found[-1].low, max(found[-1].high, one.high))
-        else:
-            found.append(one)
-    return found
 
 
 def _plus(one: ResolutionReport, other: ResolutionReport) -> ResolutionReport:

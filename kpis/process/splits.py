@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.errors import InvalidInput
 from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter, ask
+from kpis.process.zones import zone_named
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
@@ -313,7 +313,4 @@ def _check(slow_share: float, threshold_s: float | None, min_support: int, timez
         raise InvalidInput(f"the threshold must be 0 s or more, got {threshold_s:g}")
     if min_support < 5:
         raise InvalidInput(f"the support must be 5 cases or more, got {min_support}")
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise InvalidInput(f"there is no time zone {timezone[:64]!r}", hint="such as Europe/Berlin") from error
+    zone_named(timezone)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from core.errors import InvalidInput
 from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter, ask
+from kpis.process.zones import zone_named
 from storage import ClickHouse, load_sql
 
 _ROOM = "kpis.process"
@@ -26,7 +26,7 @@ _HOUR = 3_600
 _LOCAL, _OFF = re.compile(r"/\*local (\S+)\*/"), re.compile(r"/\*off until (\S+)\*/")
 EVIDENCE = 5.0
 """Weeks in which a working hour of the week must have been seen, on average, before a calendar is believed."""
-MOST = 2_000
+CROWDED = 2_000
 """What did more than this within an hour is no single worker: nothing waits for it to be done with something else."""
 SHARE = 0.1
 """An hour of the week belongs to the working time when it is worked in at least this share of the average weeks."""
@@ -87,19 +87,23 @@ class WaitingCauses:
 
 
 def waiting_causes(
-    ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter = ALL, *, timezone: str = "UTC"
+    ch: ClickHouse,
+    tenant: str,
+    stream: str,
+    wanted: CaseFilter = ALL,
+    *,
+    timezone: str = "UTC",
+    crowded: int = CROWDED,
 ) -> WaitingCauses:
     """Explains the waiting of the cases that the filter lets through; `timezone` is that of the working calendars.
 
-    Raises InvalidInput for a zone that does not exist.
+    `crowded`: what did more than so many things within an hour is no single worker. Raises
+    InvalidInput for a zone that does not exist.
     """
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise InvalidInput(f"there is no time zone {timezone[:64]!r}", hint="such as Europe/Berlin") from error
+    zone = zone_named(timezone)
     totals = ask(ch, "waiting_totals", tenant, stream, wanted).dicts()[0]
     known = ch.query(load_sql(_ROOM, "bottleneck_streams"), {"tenant": tenant, "streams": [stream]}).dicts()
-    rows = _by_transition(ch, tenant, stream, wanted, zone, known[0]) if known else []
+    rows = _by_transition(ch, tenant, stream, wanted, zone, known[0], crowded) if known else []
     transitions = tuple(
         TransitionCauses(
             row["from_step"], row["to_step"], row["waits"],
@@ -129,13 +133,19 @@ def waiting_causes(
 
 
 def _by_transition(
-    ch: ClickHouse, tenant: str, stream: str, wanted: CaseFilter, zone: ZoneInfo, known: Mapping[str, Any]
+    ch: ClickHouse,
+    tenant: str,
+    stream: str,
+    wanted: CaseFilter,
+    zone: ZoneInfo,
+    known: Mapping[str, Any],
+    crowded: int,
 ) -> list[dict[str, Any]]:
     """`known`: the first and the last moment of the stream's cases."""
     hours = _LocalHours.of(zone, known["first"], known["last"])
     condition, values = wanted.conditions()
     text = hours.fill_in(load_sql(_ROOM, "waiting_causes")).replace(PLACE, condition)
-    params = {"tenant": tenant, "stream": stream, "evidence": EVIDENCE, "share": SHARE, "most": MOST}
+    params = {"tenant": tenant, "stream": stream, "evidence": EVIDENCE, "share": SHARE, "most": crowded}
     return ch.query(text, {**params, **values, **hours.params()}, LIMITS).dicts()
 
 

@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from collector.importers import ColumnMapping, import_file
 from core import SystemClock, load_settings
-from kpis.process.cases import SETTLED, CaseJobs
+from kpis.process.cases import CaseJobs
 from kpis.process.filters import ask
 from kpis.process.process_map import process_map
 from kpis.process.summary import rework_by_step, totals_of_cases
@@ -75,10 +76,13 @@ class Worker:
         self._named = {"tenant": TENANT, "stream": STREAM}
 
     def open(self, folder: str) -> None:
-        """Opens the engine on a folder, with the settings of a service that nobody has configured."""
+        """Opens the engine on a folder, with the settings of a service that nobody has configured.
+
+        But an increment is taken in once, however new: what came before it is not to be timed.
+        """
         self._ch = open_clickhouse(load_settings(data_dir=Path(folder)))
         migrate_clickhouse(self._ch)
-        self._jobs = CaseJobs(self._ch, SystemClock(), dict)
+        self._jobs = CaseJobs(self._ch, SystemClock(), dict, settled=timedelta(0))
 
     def generate(self, events: int) -> dict[str, float]:
         """Makes a log of about so many events."""
@@ -117,8 +121,6 @@ class Worker:
     def increment(self, kind: str, round: int, count: int) -> dict[str, float]:
         """The case jobs' run after `count` new events, on new cases or one each on such cases picked at random."""
         params = {**self._named, "round": round, "count": count}
-        time.sleep(SETTLED.total_seconds())
-        self._cases.run_once(TENANT, STREAM)  # takes in once more what was too new for that, which is not to be timed
         if kind == "new":
             self._engine.command(NEW_CASES, params)
         else:

@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
             api.cli.main()
         except SystemExit as ended:
             code = ended.code or 0
-        except BaseException:
+        except Exception:
             traceback.print_exc()
             code = 1
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}

@@ -166,14 +166,12 @@ def test_a_case_made_piece_by_piece_equals_the_oracle(
     tenant: str,
     insert: Insert,
     event: Any,
-    jobs: CaseJobs,
-    monkeypatch: pytest.MonkeyPatch,
     log: Any,
     chance: random.Random,
     unit: int,
 ) -> None:
     """Shuffled, cut in pieces, one piece sent twice, a run after each; within a minute, or over many months."""
-    monkeypatch.setattr("kpis.process.cases.APART", 1)
+    jobs = CaseJobs(clickhouse, SystemClock(), lambda: STREAMS, settled=timedelta(0), apart=1)
     stream = f"s-{next(EXAMPLES)}"
     events = [
         event(case, step, at * unit, start=None if took is None else (at - took) * unit, seq=seq, event_id=f"e{place}")

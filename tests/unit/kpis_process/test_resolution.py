@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from core import SystemClock
 from core.errors import ConfigurationError, StoreUnavailable
 from kpis.process.cases import CaseJobs
-from kpis.process.resolution import BUCKET_S, ResolutionJobs, ResolutionReport, stretches
+from kpis.process.resolution import ResolutionJobs, ResolutionReport
 from kpis.process.span_steps import QueueWait, SpanRules, queue_waits
 from kpis.process.streams import parse_streams
+from kpis.process.stretches import BUCKET_S, stretches
 from kpis.process.timeline import case_timeline
 from storage import ClickHouse
 from tests.unit.kpis_process.spans import SEGMENTS, SPAN_COLUMNS, L, S, store, when

@@ -3,7 +3,6 @@
 # ruff: noqa: B023 -- functions are called where they are made
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -255,16 +254,13 @@ def test_waiting_causes(clickhouse: ClickHouse, tenant: str, store: Store, zone:
     assert all(getattr(found.causes, f"{name}_s") > 0 for name in oracle.CAUSES), "each cause must occur"
 
 
-def test_waiting_causes_in_crowded_hours(
-    clickhouse: ClickHouse, tenant: str, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_causes_in_crowded_hours(clickhouse: ClickHouse, tenant: str, store: Store) -> None:
     """Where a resource does more than anybody could, nothing waits for it; here that is five things an hour."""
-    monkeypatch.setattr(importlib.import_module("kpis.process.waiting_causes"), "MOST", 5)
     cases = a_shift(8, count=120, days=4)
     store(cases, ValueStream("s", "office", ("done",)))
     expected = oracle.causes(cases, most=5)
     assert expected != oracle.causes(cases), "some hour must be crowded"
-    for one in waiting_causes(clickhouse, tenant, "s").transitions:
+    for one in waiting_causes(clickhouse, tenant, "s", crowded=5).transitions:
         wanted = expected[one.from_step, one.to_step]
         assert {name: getattr(one.causes, f"{name}_s") for name in oracle.CAUSES} == pytest.approx(wanted, abs=1e-3)
 
