@@ -1,0 +1,1 @@
+"""Reports of KPIs, and the files they become."""
