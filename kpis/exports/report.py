@@ -94,7 +94,7 @@ class ReportKpi:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of one of the report's lists (a bottleneck, an incident, a control action): title, details, money, time."""
+    """A line of one of the lists: a bottleneck, an incident or a control action, with the money in it and its time."""
 
     title: str
     detail: str = ""
