@@ -15,18 +15,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core import ConfigurationError, NotFound
+from kpis.periods import Grain
+from kpis.views import VIEWS
 
 PACKAGED = Path(__file__).parent / "catalogue"
 
 Direction = Literal["up", "down"]
-Grain = Literal["hour", "day"]
 Source = Literal["process_events", "otel_traces"]
-Unit = Literal["ratio", "seconds", "count"]
+Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
+Statistic = Literal["ratio", "sum", "mean", "median", "p90"]
 
-GRAINS: tuple[Grain, ...] = ("hour", "day")
 COMPUTE_PARAMETERS = (
     "{tenant:String}",
     "{grain:String}",
@@ -46,6 +47,18 @@ class Basis(_Strict):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     name: str = Field(min_length=1)
     description: str = Field(min_length=1)
+    statistic: Statistic | None = None
+    at: str = ""
+    where: str = ""
+    numerator: str = ""
+    denominator: str = ""
+
+
+class Exclusion(_Strict):
+    """Subjects that are left out when a condition holds, and why."""
+
+    when: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
 
 
 class _Document(_Strict):
@@ -55,7 +68,21 @@ class _Document(_Strict):
     unit: Unit
     direction: Direction
     owner: str = Field(min_length=1)
-    source: Source
+    question: str = ""
+    reference: str = ""
+    caveats: tuple[str, ...] = ()
+    tolerance: float | None = Field(None, ge=0)
+    stream: str = ""
+    source: Source | None = None
+    view: str = ""
+    at: str = ""
+    where: str = ""
+    statistic: Statistic = "ratio"
+    numerator: str = ""
+    denominator: str = ""
+    open: str = ""
+    excluded: tuple[Exclusion, ...] = ()
+    parameters: dict[str, float] = Field(default_factory=dict)
     grains: tuple[Grain, ...] = Field(min_length=1)
     dimensions: tuple[str, ...] = ()
     bases: tuple[Basis, ...] = ()
@@ -65,7 +92,7 @@ class _Document(_Strict):
     description: str = Field(min_length=1)
     formula: str = Field(min_length=1)
     cohort: str = Field(min_length=1)
-    exclusions: tuple[str, ...] = Field(min_length=1)
+    exclusions: tuple[str, ...] = ()
     open_cases: str = Field(min_length=1)
 
     @field_validator("bases")
@@ -76,14 +103,34 @@ class _Document(_Strict):
             raise ValueError(f"a basis is listed once, {twice[0]!r} is there {ids.count(twice[0])} times")
         return bases
 
+    @model_validator(mode="after")
+    def _one_way(self) -> _Document:
+        views = [view.name for view in VIEWS]
+        if bool(self.view) == bool(self.source):
+            raise ValueError("give either a view (with at and numerator) or a source (with statements beside the file)")
+        if self.source and not self.exclusions:
+            raise ValueError("exclusions: say what the statement leaves out, or that it leaves out nothing")
+        if self.view and self.view not in views:
+            raise ValueError(f"view: there is no {self.view!r}, there are {', '.join(views)}")
+        for basis in self.bases or (None,):
+            parts = {
+                name: (getattr(basis, name) if basis else "") or getattr(self, name) for name in ("at", "numerator")
+            }
+            if self.view and (missing := [name for name, text in parts.items() if not text]):
+                raise ValueError(f"{missing[0]}: missing{f' for the basis {basis.id!r}' if basis else ''}")
+        return self
+
 
 @dataclass(frozen=True)
 class KpiDefinition:
-    """One KPI at one version.
+    """One KPI at one version: expressions over a canonical view, or a statement over a source.
 
-    unit: `ratio` (0 to 1), `seconds` or `count`. direction: whether `up` or `down` is better. bases: empty when there
-    is only one way to count. small_sample: below this many cases a value says little. settled_open_share: a bucket is
-    settled when no more than this share of its cases is open; `latest_values` prefers settled buckets.
+    unit: `ratio` (0 to 1), `seconds`, `count`, `money` or `per_case`. direction: whether `up` or `down` is better.
+    bases: empty when there is only one way to count. small_sample: below this many cases a value says little.
+    settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
+    settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
+    meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
+    the measure); parameters: numbers that the expressions use as `{name:Float64}`.
     """
 
     id: str
@@ -92,7 +139,21 @@ class KpiDefinition:
     unit: Unit
     direction: Direction
     owner: str
-    source: Source
+    question: str
+    reference: str
+    caveats: tuple[str, ...]
+    tolerance: float | None
+    stream: str
+    source: Source | None
+    view: str
+    at: str
+    where: str
+    statistic: Statistic
+    numerator: str
+    denominator: str
+    open: str
+    excluded: tuple[Exclusion, ...]
+    parameters: dict[str, float]
     grains: tuple[Grain, ...]
     dimensions: tuple[str, ...]
     bases: tuple[Basis, ...]
@@ -104,8 +165,13 @@ class KpiDefinition:
     cohort: str
     exclusions: tuple[str, ...]
     open_cases: str
-    compute_sql: str
-    touched_sql: str
+    compute_sql: str = ""
+    touched_sql: str = ""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is left out, in words."""
+        return tuple(one.reason for one in self.excluded) + self.exclusions
 
     @property
     def basis_ids(self) -> tuple[str, ...]:
@@ -154,9 +220,11 @@ def load_definition(file: Path) -> KpiDefinition:
         raise ConfigurationError(f"{file.name}: {_reasons(problem)}") from None
     if document.id != file.stem:
         raise ConfigurationError(f"{file.name}: id: must be the file's name {file.stem!r}, got {document.id!r}")
+    values = {name: getattr(document, name) for name in type(document).model_fields}
+    if document.view:
+        return KpiDefinition(**values)
     compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
     touched = _statement(file.with_suffix(".touched.sql"), TOUCHED_PARAMETERS)
-    values = {name: getattr(document, name) for name in type(document).model_fields}
     return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
 
 

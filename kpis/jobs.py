@@ -15,7 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, OpsintelError, StoreUnavailable, get_logger
-from kpis.definitions import Catalogue, Grain, KpiDefinition
+from kpis.definitions import Catalogue, KpiDefinition
+from kpis.periods import Calendar, Grain
+from kpis.value_rows import COLUMNS, RUN
+from kpis.view_values import ViewValues
 from metrics.read_models import as_utc, sql_second, sql_time
 from storage import load_sql
 
@@ -25,29 +28,10 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-RUN = "run"
 DAY = timedelta(days=1)
 LONGEST_BUCKET = timedelta(hours=26)
 CHUNK = timedelta(days=7)
 LIMITS = {"max_bytes_before_external_group_by": 256 << 20, "max_bytes_before_external_sort": 256 << 20}
-COLUMNS = (
-    "TenantId",
-    "KpiId",
-    "Version",
-    "Basis",
-    "Dimension",
-    "DimensionValue",
-    "Grain",
-    "BucketStart",
-    "Value",
-    "Numerator",
-    "Denominator",
-    "SampleSize",
-    "Excluded",
-    "OpenCases",
-    "DataThrough",
-    "ComputedAt",
-)
 
 
 @dataclass(frozen=True)
@@ -86,12 +70,14 @@ class KpiJobs:
         *,
         timezone: str = "UTC",
         overlap: timedelta = timedelta(minutes=1),
+        details: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         self._ch, self._clock, self._catalogue, self._tenants = ch, clock, catalogue, tenants
         self._timezone, self._overlap = timezone, overlap
         self._running = threading.Lock()
         self._stopping = threading.Event()
         self._seen: dict[tuple[str, str, int], tuple[datetime, int]] = {}
+        self._view_values = ViewValues(ch, clock, catalogue, Calendar(timezone), details)
 
     def run_once(self) -> RunReport:
         """Takes in what was received since the last run; everything where there was none.
@@ -108,6 +94,7 @@ class KpiJobs:
     def stop(self) -> None:
         """Ends a run under way after its current statement; its KPI is then repeated by the next run."""
         self._stopping.set()
+        self._view_values.stop()
 
     def _run(self, *, everything: bool) -> RunReport:
         with self._running:
@@ -116,8 +103,20 @@ class KpiJobs:
                 for definition in self._catalogue:
                     if self._stopping.is_set():
                         return total
-                    total += self._guarded(tenant, definition, everything)
+                    if definition.source:
+                        total += self._guarded(tenant, definition, everything)
+                total += self._from_views(tenant, everything)
             return total
+
+    def _from_views(self, tenant: str, everything: bool) -> RunReport:
+        try:
+            done = self._view_values.run(tenant, everything=everything)
+        except StoreUnavailable:
+            raise
+        except OpsintelError as problem:
+            log.error("kpis failed", tenant=tenant, error=str(problem))
+            return RunReport(failures=(f"{tenant}: KPIs over views: {problem}",))
+        return RunReport(done.computed, done.unchanged, done.buckets, done.rows)
 
     def _tenant_names(self) -> Sequence[str]:
         if self._tenants is None:

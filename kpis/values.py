@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
-from kpis.definitions import Catalogue, Grain, KpiDefinition, load_catalogue
+from kpis.definitions import Catalogue, KpiDefinition, load_catalogue
+from kpis.periods import Grain
 from metrics.read_models import as_utc, sql_second
 from storage import load_sql
 

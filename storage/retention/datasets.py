@@ -48,6 +48,10 @@ RETAINED: tuple[RetainedTable, ...] = (
     RetainedTable("otel_metrics_summary", Dataset.METRICS, "TimeUnix"),
     RetainedTable("process_events", Dataset.EVENTS, "Timestamp"),
     RetainedTable("cases", Dataset.EVENTS, "Last"),
+    *(
+        RetainedTable(f"kpi_{view}", Dataset.EVENTS, "Began")
+        for view in ("orders", "order_lines", "returns", "purchases", "promotions", "intervals", "work")
+    ),
     RetainedTable("event_objects", Dataset.EVENTS, "Timestamp"),
     RetainedTable("object_attributes", Dataset.EVENTS, "Timestamp"),
     RetainedTable("object_relations", Dataset.EVENTS, "Timestamp"),

@@ -1,0 +1,119 @@
+"""From definitions to facts: what each subject of a canonical view contributes to each KPI.
+
+A *measure* is one way in which a definition counts: bases with the same expressions share it. A *fact* is a subject
+seen by a measure: (measure, second, state, numerator, denominator). The state says whether the subject is counted,
+still open or left out, and for which reason. All measures of a view are computed in one reading of it.
+
+Numerators and denominators are millionths as integers, so that a sum does not depend on the order of adding: what is
+recomputed equals what was computed once, to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kpis.definitions import KpiDefinition, Statistic
+
+COUNTED, OPEN, LEFT_OUT = 1, 2, 10
+"""States of a fact; LEFT_OUT + n is left out by the n-th exclusion of its definition."""
+MILLIONTHS = 1_000_000
+MOST = 9e12
+"""The largest number that is added up, in units; whatever is beyond counts as this."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way in which a definition counts, and the statistics that are told of it, by basis."""
+
+    definition: KpiDefinition
+    at: str
+    where: str
+    numerator: str
+    denominator: str
+    statistics: tuple[tuple[str, Statistic], ...]
+
+    @property
+    def view(self) -> str:
+        """The canonical view that it reads."""
+        return self.definition.view
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the numerators are needed one by one, for a percentile."""
+        return any(statistic in ("median", "p90") for _, statistic in self.statistics)
+
+    def fact(self, number: int) -> str:
+        """The SQL tuple of the fact."""
+        d = self.definition
+        reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(d.excluded)]
+        opened = [f"ifNull(toBool({d.open}), 0), {OPEN}"] if d.open else []
+        known = f"({self.numerator}) IS NULL OR ({self.denominator}) IS NULL"
+        state = ", ".join(
+            [
+                f"({self.at}) IS NULL OR NOT ifNull(toBool({self.where or 'true'}), 0), 0",
+                *reasons,
+                *opened,
+                f"{known}, {LEFT_OUT + len(d.excluded)}",
+                str(COUNTED),
+            ]
+        )
+        return (
+            f"(toUInt16({number}), ifNull(toUnixTimestamp(toDateTime64({self.at}, 0, 'UTC')), 0), "
+            f"toUInt8(multiIf({state})), {_millionths(self.numerator)}, {_millionths(self.denominator)})"
+        )
+
+
+def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
+    """The measures of definitions over views, in order."""
+    found: list[Measure] = []
+    for definition in definitions:
+        if not definition.view:
+            continue
+        ways: dict[tuple[str, str, str, str], list[tuple[str, Statistic]]] = {}
+        if not definition.bases:
+            key = (definition.at, definition.where, definition.numerator, definition.denominator or "1")
+            ways[key] = [("", definition.statistic)]
+        for basis in definition.bases:
+            key = (
+                basis.at or definition.at,
+                basis.where or definition.where,
+                basis.numerator or definition.numerator,
+                basis.denominator or definition.denominator or "1",
+            )
+            ways.setdefault(key, []).append((basis.id, basis.statistic or definition.statistic))
+        found += [Measure(definition, *key, tuple(told)) for key, told in ways.items()]
+    return found
+
+
+def facts_sql(chosen: Sequence[Measure]) -> str:
+    """The array of facts of a row, those that say something."""
+    tuples = ",\n        ".join(measure.fact(number) for number, measure in enumerate(chosen))
+    return f"arrayFilter(f -> f.3 != 0 AND f.2 > 0, [\n        {tuples}])"
+
+
+def parameters(chosen: Sequence[Measure]) -> dict[str, Any]:
+    """The values of the definitions' own parameters, by their names in the expressions."""
+    return {name: value for measure in chosen for name, value in measure.definition.parameters.items()}
+
+
+def value_of(statistic: Statistic, row: Sequence[Any]) -> float | None:
+    """A bucket's value from (numerator, denominator, counted, median, p90); None where there is nothing to divide."""
+    numerator, denominator, counted, median, p90 = (float(part) for part in row)
+    if not counted:
+        return None
+    if statistic == "sum":
+        return numerator
+    if statistic == "mean":
+        return numerator / counted
+    if statistic == "median":
+        return median
+    if statistic == "p90":
+        return p90
+    return numerator / denominator if denominator else None
+
+
+def _millionths(expression: str) -> str:
+    number = f"ifNull(toFloat64({expression}), 0)"
+    return f"toInt64(round(greatest(least({number}, {MOST}), -{MOST}) * {MILLIONTHS}))"

@@ -1,0 +1,244 @@
+"""The view jobs: they keep the canonical views equal to what the events say, and tell which buckets of KPIs changed.
+
+A run asks which segments brought events since the last one, makes the rows of those cases anew as a whole, and
+compares what their facts add up to before and after. Where that differs the bucket changed; an event that changes no
+fact (a parcel was packed, a repeated delivery) changes no bucket. How often an event comes, in which order and how late
+makes no difference to the rows.
+
+Rows are changed before the values that depend on them are stored. So a run says in its mark that it has begun; who
+finds such a mark (the process died in between) computes all buckets anew.
+
+All rows of a tenant are made anew when it has no mark, when the statements changed, or when nobody looked for longer
+than changes are noted. Not promised: that a row has vanished when retention dropped its events; retention drops views
+by their own time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core import Clock, get_logger
+from kpis.measures import Measure, facts_sql, parameters
+from kpis.views import VIEWS, View, model
+from storage import load_sql
+
+if TYPE_CHECKING:
+    from storage import ClickHouse
+
+log = get_logger(__name__)
+
+OVERLAP = timedelta(minutes=10)
+"""How long after its beginning an insert may become visible and still be noticed."""
+SETTLED = timedelta(seconds=3)
+"""A note younger than this may be seen before its events; its segment is taken in once more by the next run."""
+NOTED = timedelta(days=2)
+"""Changes are kept for a day more than this."""
+CASES_AT_ONCE = 50_000
+EVENTS_AT_ONCE = 400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
+LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
+BEGUN = 0
+"""The model in the mark of a run that has not ended."""
+SELECTION, FACTS, TABLE = "/*selection*/", "/*facts*/", "/*table*/"
+IN_RANGE = "CaseId > {low:String} AND CaseId <= {high:String}"
+TOUCHED = f"""{IN_RANGE}
+        AND CaseId IN (
+            SELECT CaseId FROM case_changes
+            WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
+                AND Stream = {{stream:String}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
+
+_Change = tuple[datetime, int]
+Hours = set[tuple[int, int]]
+"""Number of a measure of the view, and the second at which a local hour begins."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a run changed: hours by view, or `everything`. through: all that was received until then is in the views."""
+
+    hours: Mapping[str, Hours]
+    everything: bool
+    cases: int
+    through: datetime
+
+
+@dataclass(frozen=True)
+class _Mark:
+    model: int
+    through: datetime
+    taken: Mapping[int, _Change]
+
+
+class ViewJobs:
+    """Keeps the views of every tenant up to date. Not for two threads at a time."""
+
+    def __init__(
+        self,
+        ch: ClickHouse,
+        clock: Clock,
+        details: Callable[[str], Sequence[str]] = lambda _: (),
+        *,
+        overlap: timedelta = OVERLAP,
+        settled: timedelta = SETTLED,
+    ) -> None:
+        self._ch, self._clock, self._details = ch, clock, details
+        self._overlap, self._settled_after = overlap, settled
+        self._stopping = threading.Event()
+        self._version = 0
+        self._next = _Mark(BEGUN, EPOCH, {})
+
+    def stop(self) -> None:
+        """Ends a run under way after its current statement."""
+        self._stopping.set()
+
+    def run(
+        self, tenant: str, chosen: Mapping[str, Sequence[Measure]], tz: str, *, everything: bool = False
+    ) -> Changed:
+        """Takes in what was inserted for the tenant since the last run that was `kept`; all of it where there is none.
+
+        chosen: the measures by view, whose changed hours are wanted. Call `keep` when what depends on the result is
+        stored: until then the next run does the same again.
+        """
+        now: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
+        mark = self._mark(tenant)
+        fresh = everything or mark is None or mark.model != model() or mark.through < now - NOTED
+        since = now - self._overlap if fresh or mark is None else mark.through - self._overlap
+        changes = self._changes(tenant, since)
+        settled = {segment: one for segment, one in changes.items() if one[0] <= now - self._settled_after}
+        through = max((at for at, _ in changes.values()), default=now)
+        self._next = _Mark(model(), now, settled)
+        if fresh or mark is None:
+            return Changed({}, True, self._rebuild(tenant), through)
+        new = [segment for segment, seen in changes.items() if mark.taken.get(segment) != seen]
+        if not new:
+            return Changed({}, False, 0, through)
+        self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
+        return self._refresh(tenant, chosen, tz, since, new, through)
+
+    def keep(self, tenant: str) -> None:
+        """What the last run took in need not be taken in again."""
+        if not self._stopping.is_set():
+            self._set_mark(tenant, self._next)
+
+    def _set_mark(self, tenant: str, mark: _Mark) -> None:
+        taken = [(segment, *change) for segment, change in mark.taken.items()]
+        row = (tenant, mark.model, mark.through, taken, self._next_version())
+        self._ch.insert_rows("kpi_marks", ("TenantId", "Model", "Through", "Taken", "Version"), [row])
+
+    # --- making rows ---
+
+    def _rebuild(self, tenant: str) -> int:
+        made = 0
+        for (stream,) in self._ch.query(load_sql("kpis", "view_streams"), {"tenant": tenant}).rows:
+            named = {"tenant": tenant, "stream": stream}
+            low = ""
+            asked = named | {"events": EVENTS_AT_ONCE}
+            for high, cases in self._ch.query(load_sql("kpis", "view_ranges"), asked, LIMITS).rows:
+                for view in VIEWS:
+                    if self._stopping.is_set():
+                        return made
+                    if view.reads(stream):
+                        self._make(view, IN_RANGE, named | {"low": low, "high": high}, ALWAYS)
+                made, low = made + int(cases), high
+        log.info("views made anew", tenant=tenant, cases=made)
+        return made
+
+    def _refresh(
+        self,
+        tenant: str,
+        chosen: Mapping[str, Sequence[Measure]],
+        tz: str,
+        since: datetime,
+        new: Sequence[int],
+        through: datetime,
+    ) -> Changed:
+        named = {"tenant": tenant, "since": since, "segments": list(new)}
+        hours: dict[str, Hours] = {}
+        made = 0
+        for (stream,) in self._ch.query(load_sql("kpis", "view_changed_streams"), named).rows:
+            ranges = self._ch.query(
+                load_sql("kpis", "view_changed_ranges"), named | {"stream": stream, "cases": CASES_AT_ONCE}
+            ).rows
+            low = ""
+            for high, cases, earliest in ranges:
+                params = named | {"stream": stream, "low": low, "high": high}
+                for view in VIEWS:
+                    if self._stopping.is_set():
+                        return Changed({}, False, made, through)
+                    if not view.reads(stream):
+                        continue
+                    measures = chosen.get(view.name, ())
+                    before = self._sums(view, measures, params, tz)
+                    self._make(view, TOUCHED, params, earliest - timedelta(seconds=1))
+                    after = self._sums(view, measures, params, tz)
+                    differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+                    hours.setdefault(view.name, set()).update(differ)
+                made, low = made + int(cases), high
+        return Changed(hours, False, made, through)
+
+    def _make(self, view: View, selection: str, params: Mapping[str, Any], earliest: datetime) -> None:
+        """Writes the rows of the selected cases, and buries the subjects that they no longer have."""
+        given = {
+            **params,
+            "earliest": max(ALWAYS, earliest),
+            "names": list(view.names),
+            "pairs": [
+                (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs
+            ],
+            "details": list(self._details(str(params["stream"]))),
+        }
+        columns = ", ".join(self._columns(view))
+        version = self._next_version()
+        select = view.statement().replace(SELECTION, selection)
+        self._ch.command(
+            f"INSERT INTO {view.table} (TenantId, Version, Gone, {columns})\n"
+            f"SELECT {{tenant:String}}, {{version:UInt64}}, 0, {columns} FROM (\n{select}\n)",
+            given | {"version": version},
+            LIMITS,
+        )
+        bury = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
+        self._ch.command(bury, {**given, "version": version}, LIMITS)
+
+    def _sums(
+        self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str
+    ) -> dict[tuple[int, int], int]:
+        if not measures:
+            return {}
+        text = load_sql("kpis", "view_touched").replace(FACTS, facts_sql(measures)).replace(TABLE, view.table)
+        rows = self._ch.query(
+            text.replace(SELECTION, TOUCHED), {**params, **parameters(measures), "tz": tz}, LIMITS
+        ).rows
+        return {(int(number), int(hour)): int(found) for number, hour, found in rows}
+
+    def _columns(self, view: View) -> list[str]:
+        rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": view.table}).rows
+        return [name for (name,) in rows if name not in ("TenantId", "Version", "Gone")]
+
+    def _next_version(self) -> int:
+        self._version = max(self._version + 1, self._clock.time_ns())
+        return self._version
+
+    # --- how far it has come ---
+
+    def _changes(self, tenant: str, since: datetime) -> dict[int, _Change]:
+        rows = self._ch.query(load_sql("kpis", "view_changes"), {"tenant": tenant, "since": since}).rows
+        return {int(segment): (inserted, int(count)) for segment, inserted, count in rows}
+
+    def _mark(self, tenant: str) -> _Mark | None:
+        rows = self._ch.query(load_sql("kpis", "view_mark"), {"tenant": tenant}).rows
+        for number, through, taken in rows:
+            return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
+        return None
+
+
+def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
+    """Measures by the view that they read."""
+    found: dict[str, list[Measure]] = {}
+    for measure in measures:
+        found.setdefault(measure.view, []).append(measure)
+    return found

@@ -1,0 +1,187 @@
+"""The canonical views: what KPIs are computed from, one row for each subject, and the statements that make the rows.
+
+A view's statement (`sql/view_<name>.sql`) selects all columns of its table for given cases. It reads the events of
+those cases once each, in the wording that was received last. Three short forms keep the statements readable:
+`/*first X name*/` is the time at which an event was first told, `/*last X name*/` the last, `/*time key*/` an attribute
+read as a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from functools import cache
+
+from storage import load_sql
+
+EVENTS = "/*events*/"
+_TOLD = re.compile(r"/\*(first|last) (\w+) ([a-z0-9_.]+)\*/")
+_TIME = re.compile(r"/\*time ([a-z0-9_.]+)\*/")
+
+Pair = tuple[str, str, tuple[str, ...], tuple[str, ...], str]
+"""Kind, event that begins it, events that end it, attributes that say which belong together, attribute of its label."""
+
+PAIRS: tuple[Pair, ...] = (
+    (
+        "exception",
+        "retail.exception.raised",
+        ("retail.exception.resolved",),
+        ("retail.exception.id", "retail.exception.category"),
+        "retail.exception.category",
+    ),
+    (
+        "approval",
+        "retail.approval.requested",
+        ("retail.approval.granted", "retail.approval.denied"),
+        ("retail.approval.id", "retail.approval.subject"),
+        "retail.approval.subject",
+    ),
+    (
+        "customer_case",
+        "retail.customer_case.opened",
+        ("retail.customer_case.resolved",),
+        ("retail.customer_case.id",),
+        "retail.channel",
+    ),
+    ("warranty", "retail.warranty.claimed", ("retail.warranty.resolved",), ("retail.warranty.id",), "retail.sku"),
+    (
+        "subscription",
+        "retail.subscription.change_requested",
+        ("retail.subscription.changed",),
+        ("retail.subscription.id",),
+        "",
+    ),
+    ("account", "retail.account.requested", ("retail.account.onboarded",), ("retail.account.id",), ""),
+    ("supplier", "retail.supplier.requested", ("retail.supplier.onboarded",), ("retail.supplier.id",), ""),
+    ("item", "retail.item.requested", ("retail.item.set_up",), ("retail.sku",), "retail.supplier.id"),
+    ("period_close", "retail.period.ended", ("retail.period.closed",), ("retail.period.id",), "retail.period.id"),
+    (
+        "replenishment",
+        "retail.replenishment.triggered",
+        ("retail.replenishment.received",),
+        ("retail.replenishment.id",),
+        "retail.supplier.id",
+    ),
+    (
+        "replenishment_order",
+        "retail.replenishment.triggered",
+        ("retail.replenishment.ordered",),
+        ("retail.replenishment.id",),
+        "retail.supplier.id",
+    ),
+)
+_STATEMENTS = 1
+"""Raised when something beside the texts changes what a view's rows say."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One canonical view. stream: the one it reads, '' for all; names: the events it reads, none for all."""
+
+    name: str
+    title: str
+    subject: str
+    names: tuple[str, ...]
+    stream: str = ""
+    pairs: tuple[Pair, ...] = field(default=())
+
+    @property
+    def table(self) -> str:
+        """Where its rows are kept."""
+        return f"kpi_{self.name}"
+
+    def reads(self, stream: str) -> bool:
+        """Whether events of the stream make rows of it."""
+        return self.stream in ("", stream)
+
+    def statement(self) -> str:
+        """Its SELECT, with `/*selection*/` where a condition on cases belongs."""
+        return _expanded(self.name)
+
+
+def _o2c(*verbs: str) -> tuple[str, ...]:
+    return tuple(f"retail.order.{verb}" for verb in verbs)
+
+
+VIEWS: tuple[View, ...] = (
+    View(
+        "order_lines",
+        "Order lines",
+        "a line of an order",
+        _o2c("placed", "line.placed", "line.shipped", "line.cancelled", "backordered", "cancelled", "failed"),
+        "order-to-cash",
+    ),
+    View(
+        "orders",
+        "Orders",
+        "an order",
+        (
+            *_o2c("placed", "validated", "fraud_checked", "allocated", "backordered", "picked", "packed", "shipped"),
+            *_o2c("delivered", "invoiced", "paid", "cancelled", "failed"),
+            "retail.exception.raised",
+            "retail.exception.resolved",
+        ),
+        "order-to-cash",
+    ),
+    View(
+        "returns",
+        "Returns",
+        "a return",
+        (
+            *(f"retail.return.{v}" for v in ("requested", "authorised", "received", "inspected", "dispositioned")),
+            "retail.return.closed",
+            *(f"retail.refund.{verb}" for verb in ("approved", "issued", "settled")),
+        ),
+        "return-to-resolution",
+    ),
+    View("purchases", "Purchase orders", "a purchase order with its invoice", (), "procure-to-pay"),
+    View(
+        "promotions",
+        "Promotions",
+        "a promotion",
+        tuple(f"retail.promotion.{v}" for v in ("set_up", "priced", "started", "ended", "claimed", "settled")),
+        "promotion-to-settlement",
+    ),
+    View(
+        "intervals",
+        "Intervals",
+        "something that began and ended within a case",
+        tuple(sorted({name for pair in PAIRS for name in (pair[1], *pair[2])})),
+        pairs=PAIRS,
+    ),
+    View("work", "Work", "a case, by who did its steps", ()),
+)
+"""In the order of making: orders read the lines."""
+
+
+def view(name: str) -> View:
+    """Raises KeyError."""
+    return {one.name: one for one in VIEWS}[name]
+
+
+@cache
+def model() -> int:
+    """Names what the rows depend on beside the events: another number, and all views are made anew."""
+    said = (_STATEMENTS, PAIRS, *((one.name, one.names, one.statement()) for one in VIEWS))
+    return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
+
+
+@cache
+def _expanded(name: str) -> str:
+    text = load_sql("kpis", f"view_{name}").replace(EVENTS, load_sql("kpis", "view_events").rstrip())
+    text = _TOLD.sub(_told, text)
+    return _TIME.sub(_time, text)
+
+
+def _told(found: re.Match[str]) -> str:
+    which, column, event = found.groups()
+    return f"{'min' if which == 'first' else 'max'}OrNullIf(Timestamp, EventName = '{event}') AS {column},"
+
+
+def _time(found: re.Match[str]) -> str:
+    value = f"Attributes['{found[1]}']"
+    return (
+        f"if(match({value}, '^[0-9]{{1,19}}$'), fromUnixTimestamp64Nano(toInt64OrNull({value}), 'UTC'), "
+        f"parseDateTime64BestEffortOrNull({value}, 9, 'UTC'))"
+    )
