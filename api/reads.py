@@ -13,7 +13,7 @@ from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
 from dashboards import ActionOutcome, AlertTile, ControlTile, KpiReading, KpiTile, TargetState, Windows
 from dashboards.process_reads import Bottleneck, CaseAtRisk, CaseQuestion, StreamTile
-from kpis import KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
+from kpis import Catalogue, KpiDefinition, KpiValue, SeriesKey, WaitingStep, latest_values, trends, waiting_now
 from kpis.process import ValueStream, bottlenecks, cases_at_risk
 from kpis.process.case_facets import CaseFacets, case_facets, standing
 from kpis.process.case_streams import case_streams
@@ -24,6 +24,19 @@ from kpis.process.variants import Variants, variants
 from metrics import ApiLatency, QueueDepth, WebhookFailures, api_latency, queue_depths, webhook_failures
 
 TREND = timedelta(days=14)
+TRENDS = {"day": TREND, "week": timedelta(weeks=13), "month": timedelta(days=400)}
+"""How much of the past is drawn, by grain."""
+ACROSS = "Across processes"
+GROUPS = (
+    "Order to cash",
+    "Return to resolution",
+    "Procure to pay",
+    "Forecast to replenish",
+    "Promotion to settlement",
+    "Customer lifecycle",
+    ACROSS,
+)
+"""Headings of the key figures, in their order."""
 QUEUES, LATENCY, WEBHOOKS = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 EDGES_SHOWN = 4
 NOBODY = ("",)
@@ -50,10 +63,19 @@ class ServiceReads:
         return found
 
     def kpis(self, tenant: str) -> Sequence[KpiTile]:
-        """A tile for each KPI that has a value: its bases, or its total and its worst edges."""
-        ch, catalogue = self._services.ch, self._services.catalogue
-        latest = latest_values(ch, tenant, "day", catalogue=catalogue)
-        history = trends(ch, tenant, start=self._services.clock.now() - TREND, catalogue=catalogue)
+        """A tile for each of the overview's KPIs that has a value: its bases, or its total and its worst edges."""
+        chosen = self._services.catalogue.chosen(lambda definition: definition.headline)
+        return self._tiles(tenant, chosen, "day", TREND)
+
+    def all_kpis(self, tenant: str, grain: str) -> Sequence[KpiTile]:
+        """A tile for each KPI that has a value, by the process that it speaks of."""
+        tiles = self._tiles(tenant, self._services.catalogue, grain, TRENDS[grain])
+        return sorted(tiles, key=lambda tile: GROUPS.index(tile.group) if tile.group in GROUPS else len(GROUPS))
+
+    def _tiles(self, tenant: str, catalogue: Catalogue, grain: str, past: timedelta) -> list[KpiTile]:
+        ch = self._services.ch
+        latest = latest_values(ch, tenant, grain, catalogue=catalogue)
+        history = trends(ch, tenant, grain, start=self._services.clock.now() - past, catalogue=catalogue)
         tiles = []
         for definition in catalogue:
             own = [value for value in latest if value.kpi_id == definition.id]
@@ -231,6 +253,7 @@ def _tile(definition: KpiDefinition, readings: tuple[KpiReading, ...]) -> KpiTil
         target=definition.target,
         min_sample=definition.small_sample,
         owner=definition.owner,
+        group=definition.stream.replace("-", " ").capitalize() if definition.stream else ACROSS,
     )
 
 

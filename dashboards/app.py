@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from core import LOCAL_ADMIN, Clock, ConfigurationError, Principal
 from dashboards import backend
 from dashboards.components.shell import bar, shell
-from dashboards.pages import overview, process
+from dashboards.pages import kpis, overview, process
 from dashboards.process_snapshot import ProcessReadings
 from dashboards.reads import Actions, Reads
 from dashboards.snapshot import Snapshots
@@ -95,10 +95,12 @@ def mount(
     pages = {
         "/": (bar("/", timezone), overview.layout(reads.windows, refresh_s)),
         process.PATH: (bar(process.PATH, timezone, process.PREFIX), process.layout(refresh_s)),
+        kpis.PATH: (bar(kpis.PATH, timezone, kpis.PREFIX), kpis.layout(refresh_s)),
     }
     _register_routing(dash_app, pages)
     overview.register(dash_app, Snapshots(reads, clock), actions, view, backend.current_principal)
     process.register(dash_app, ProcessReadings(reads, clock), view, backend.current_principal)
+    kpis.register(dash_app, reads, view, backend.current_principal)
     backend.attach(dash_app, app, identify or _everybody_is_local)
 
 

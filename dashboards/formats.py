@@ -110,6 +110,8 @@ def quantity(value: float | None, unit: str) -> str:
         return duration(value * SECONDS_PER_UNIT[unit])
     if unit in CURRENCY_SIGNS:
         return money(value, unit)
+    if unit == "per_case":
+        return f"{number(value)}{NBSP}per case"
     return f"{number(value)}{NBSP}{unit}" if unit and unit != "count" else number(value)
 
 
@@ -132,10 +134,15 @@ def zone_name(local: datetime) -> str:
 
 
 def bucket(start: datetime, grain: str, zone: ZoneInfo) -> str:
-    """A KPI bucket's name: `2 Mar` for a day, `2 Mar 09:00 CET` for an hour. Days begin in `zone`."""
+    """A KPI bucket's name: `2 Mar` for a day, `2 Mar 09:00 CET` for an hour, `week of 2 Mar`, `Mar 2026` for a month.
+
+    Days begin in `zone`.
+    """
     local = start.astimezone(zone)
-    if grain == "day":
-        return f"{local.day} {local:%b}"
+    if grain == "month":
+        return f"{local:%b %Y}"
+    if grain in ("day", "week"):
+        return f"{'week of ' if grain == 'week' else ''}{local.day} {local:%b}"
     return f"{local.day} {local:%b %H:%M}{NBSP}{zone_name(local)}"
 
 

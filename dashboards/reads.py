@@ -84,7 +84,8 @@ class KpiReading:
 class KpiTile:
     """A KPI as the page shows it. `readings[0]` is the headline, the others stand below it as chips.
 
-    `target` is in the KPI's unit; a value whose sample is smaller than `min_sample` is marked, not hidden.
+    `group`: under which heading it stands. `target` is in the KPI's unit; a value whose sample is smaller than
+    `min_sample` is marked, not hidden.
     """
 
     kpi_id: str
@@ -94,6 +95,7 @@ class KpiTile:
     target: float | None = None
     min_sample: int = 30
     owner: str = ""
+    group: str = ""
 
 
 class WaitingStep(Protocol):
@@ -240,6 +242,7 @@ class Reads(ProcessReads, Protocol):
     @property
     def windows(self) -> Windows: ...
     def kpis(self, tenant: str) -> Sequence[KpiTile]: ...
+    def all_kpis(self, tenant: str, grain: str) -> Sequence[KpiTile]: ...
     def waiting(self, tenant: str) -> Sequence[WaitingStep]:
         """Ranked: the dearest first."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -88,6 +88,7 @@ class _Document(_Strict):
     bases: tuple[Basis, ...] = ()
     target: float | None = None
     small_sample: int = Field(ge=1)
+    headline: bool = False
     settled_open_share: float = Field(1.0, ge=0, le=1)
     description: str = Field(min_length=1)
     formula: str = Field(min_length=1)
@@ -130,7 +131,7 @@ class KpiDefinition:
     settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
     meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
-    the measure); parameters: numbers that the expressions use as `{name:Float64}`.
+    the measure); headline: shown on the overview; parameters: numbers that the expressions use as `{name:Float64}`.
     """
 
     id: str
@@ -159,6 +160,7 @@ class KpiDefinition:
     bases: tuple[Basis, ...]
     target: float | None
     small_sample: int
+    headline: bool
     settled_open_share: float
     description: str
     formula: str
@@ -194,6 +196,10 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.definitions)
+
+    def chosen(self, wanted: Callable[[KpiDefinition], bool]) -> Catalogue:
+        """The definitions for which `wanted` holds."""
+        return Catalogue(MappingProxyType({one.id: one for one in self if wanted(one)}))
 
     def get(self, kpi_id: str) -> KpiDefinition:
         """Raises NotFound that names the closest id, or all of them."""
@@ -242,11 +248,12 @@ def _reasons(problem: ValidationError) -> str:
     reasons = []
     for error in problem.errors():
         where = ".".join(str(part) for part in error["loc"])
-        got = "" if error["type"] == "missing" else f", got {error['input']!r}"
+        got = "" if error["type"] == "missing" or not where else f", got {error['input']!r}"
         hint = ""
         if error["type"] == "extra_forbidden":
             close = difflib.get_close_matches(str(error["loc"][-1]), _Document.model_fields, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
         message = str(error["msg"]).removeprefix("Value error, ")
-        reasons.append(f"{where}: {message[:1].lower()}{message[1:]}{got}{hint}")
+        told = f"{message[:1].lower()}{message[1:]}{got}{hint}"
+        reasons.append(f"{where}: {told}" if where else told)
     return "; ".join(reasons)

@@ -19,6 +19,10 @@ from storage import load_sql
 if TYPE_CHECKING:
     from storage import ClickHouse
 
+STORED: tuple[Grain, ...] = ("hour", "day", "week", "month")
+"""Of these the values are kept."""
+_UNITS = {"per_case": "number per case"}
+
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(2106, 2, 7, tzinfo=UTC)
 
@@ -70,6 +74,7 @@ def latest_values(
             "ids": [definition.id for definition in definitions],
             "versions": [definition.version for definition in definitions],
             "shares": [definition.settled_open_share for definition in definitions],
+            "whole": [int(definition.statistic == "sum") for definition in definitions],
         },
     )
     order = {
@@ -162,19 +167,30 @@ def explain(definition: KpiDefinition, basis: str = "") -> dict[str, str]:
     chosen = definition.basis(basis or definition.basis_ids[0])
     better = {"up": "higher is better", "down": "lower is better"}[definition.direction]
     fields = {
+        "Question": definition.question,
         "What it says": definition.description,
         "Basis": f"{chosen.name}: {chosen.description}" if chosen else "",
         "Formula": definition.formula,
         "Bucket": definition.cohort,
-        "Left out": "; ".join(definition.exclusions),
+        "Left out": "; ".join(definition.left_out),
         "Still open": definition.open_cases,
-        "Unit": f"{definition.unit}, {better}",
-        "Target": "" if definition.target is None else _measure(definition, definition.target),
+        "Unit": f"{_UNITS.get(definition.unit, definition.unit)}, {better}",
+        "Target": "" if definition.target is None else _target(definition),
         "Small sample": f"fewer than {definition.small_sample} cases say little",
+        "Caveats": "; ".join(definition.caveats),
+        "Parameters": ", ".join(f"{name} = {value:g}" for name, value in definition.parameters.items()),
         "Owner": definition.owner,
+        "Source": definition.reference,
         "Definition": f"{definition.id}, version {definition.version}",
     }
     return {label: text for label, text in fields.items() if text}
+
+
+def _target(definition: KpiDefinition) -> str:
+    wanted = _measure(definition, definition.target or 0.0)
+    return (
+        wanted if definition.tolerance is None else f"{wanted}, tolerance {_measure(definition, definition.tolerance)}"
+    )
 
 
 def _measure(definition: KpiDefinition, value: float) -> str:
@@ -190,9 +206,10 @@ def _second(at: datetime) -> str:
 
 
 def _grain(grain: str) -> Grain:
-    if grain == "hour" or grain == "day":
-        return grain  # type: ignore[return-value,unused-ignore]
-    raise InvalidInput(f"a grain is hour or day, got {grain!r}")
+    for known in STORED:
+        if grain == known:
+            return known
+    raise InvalidInput(f"a grain is {', '.join(STORED)}; got {grain!r}")
 
 
 def _value(definition: KpiDefinition, row: Mapping[str, Any]) -> KpiValue:

@@ -15,7 +15,7 @@ from kpis import latest_values, process_streams, series, waiting_now
 router = APIRouter(prefix="/api/v1", tags=["business"])
 EARLIEST = datetime(1970, 1, 15, tzinfo=UTC)
 YEARS = "a time of the years 1970 to 9998"
-Grain = Annotated[Literal["hour", "day"], Query(description="length of a bucket")]
+Grain = Annotated[Literal["hour", "day", "week", "month"], Query(description="length of a bucket")]
 
 
 def aware(value: datetime | None, name: str) -> datetime | None:

@@ -23,7 +23,7 @@ THEME: dict[str, Any] = {
 }
 
 
-PAGES = {"/": "Overview", "/process": "Process"}
+PAGES = {"/": "Overview", "/process": "Process", "/kpis": "Key figures"}
 """The pages there are, by their path."""
 
 

@@ -194,6 +194,9 @@ class StandIn:
             ),
         )  # fmt: skip
 
+    def all_kpis(self, tenant: str, grain: str) -> Sequence[KpiTile]:
+        return self.kpis(tenant)
+
     def waiting(self, tenant: str) -> Sequence[Waiting]:
         def row(
             stream: str, step: str, owner: str, cases: int, value: str, hours: float, median: float, usual: float | None

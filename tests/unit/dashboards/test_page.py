@@ -92,6 +92,9 @@ class Broken(StandIn):
     def kpis(self, tenant: str) -> Sequence[KpiTile]:
         raise StoreUnavailable("the engine does not answer")
 
+    def all_kpis(self, tenant: str, grain: str) -> Sequence[KpiTile]:
+        return self.kpis(tenant)
+
     def queues(self, tenant: str) -> Sequence[Any]:
         raise ZeroDivisionError("a defect with a secret in it")
 

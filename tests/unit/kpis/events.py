@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from kpis import Catalogue, load_catalogue
 from storage import ClickHouse
 
 ORDERS, RETURNS = "order-to-cash", "return-to-resolution"
@@ -58,6 +59,7 @@ def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: 
             event.quantity,
             None if event.amount is None else Decimal(event.amount),
             event.attributes,
+            event.attributes.get("retail.actor.type", ""),
             received,
         )
         for event in events
@@ -74,6 +76,7 @@ def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: 
         "Quantity",
         "Amount",
         "Attributes",
+        "ActorType",
         "ReceivedAt",
     )
     ch.insert_rows("process_events", columns, rows)
@@ -116,3 +119,8 @@ def load_calls(ch: ClickHouse, tenant: str, calls: Iterable[Call], received: dat
 def moment(text: str) -> datetime:
     """`2026-03-02T09:00` as UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def statement_kpis() -> Catalogue:
+    """The KPIs that have statements of their own; the others are not computed, which makes tests short."""
+    return load_catalogue().chosen(lambda one: one.source is not None)

@@ -9,12 +9,12 @@ from types import MappingProxyType
 import pytest
 
 from core import ManualClock, StoreUnavailable
-from kpis import Catalogue, KpiJobs, RunReport, latest_values, load_catalogue, series
+from kpis import Catalogue, KpiJobs, RunReport, latest_values, series
 from kpis.jobs import chunks
 from storage import ClickHouse
-from tests.unit.kpis.events import ORDERS, Call, Event, load_calls, load_events, moment
+from tests.unit.kpis.events import ORDERS, Call, Event, load_calls, load_events, moment, statement_kpis
 
-CATALOGUE = load_catalogue()
+CATALOGUE = statement_kpis()
 
 
 def line(at: datetime, order: str, event: str = "placed", **extra: float) -> Event:

@@ -1,0 +1,128 @@
+"""The key-figures page: every KPI that has a value, by process, with its trend, target, sample and definition.
+
+`?grain=` chooses the buckets: day (also without it), week or month. Nothing else is kept: a reload shows the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+from urllib.parse import parse_qs
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, html
+from dash.development.base_component import Component
+
+from core import Principal
+from dashboards.aria import aria, current
+from dashboards.components.common import broken, nothing
+from dashboards.components.kpi_card import kpi_card
+from dashboards.components.shell import clock, register_clock
+from dashboards.reads import KpiTile, Reads
+from dashboards.snapshot import Section, read_section
+from dashboards.view import View
+
+PATH, PREFIX = "/kpis", "kpis-"
+GRAINS = ("day", "week", "month")
+LIMIT_S = 10.0
+
+
+def layout(refresh_s: int) -> list[Component]:
+    """The page before its first data."""
+    return [
+        html.H1("Key figures"),
+        html.P(id="kpis-lead", className="lead"),
+        html.Nav(id="kpis-grains", className="chips", **aria(label="Length of a bucket")),
+        html.Div(dmc.Skeleton(height=600, radius="sm"), id="kpis-all"),
+        *clock(refresh_s, PREFIX),
+    ]
+
+
+def chosen_grain(search: str | None) -> str:
+    """The grain that the address names; a day for anything else."""
+    named = parse_qs((search or "").removeprefix("?")).get("grain", ["day"])[0]
+    return named if named in GRAINS else GRAINS[0]
+
+
+def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View) -> dict[str, Any]:
+    """Every region's content; pure."""
+    if tiles.problem:
+        shown = broken(tiles.problem)
+    elif not tiles.value:
+        shown = nothing("No KPI has been computed yet.", "The jobs compute them about once a minute.")
+    else:
+        shown = html.Div([_group(name, list(some), view) for name, some in groupby(tiles.value, lambda t: t.group)])
+    return {
+        "lead": _lead(tiles.value, grain),
+        "grains": [
+            html.A(
+                f"by {name}",
+                href=f"{PATH}?grain={name}",
+                className=f"chip{' chip-on' if name == grain else ''}",
+                **current(name == grain, "true"),
+            )
+            for name in GRAINS
+        ],
+        "all": shown,
+        "refreshed": view.now.timestamp() * 1000,
+    }
+
+
+def _lead(tiles: Sequence[KpiTile], grain: str) -> str:
+    latest = [(tile, tile.readings[0].latest) for tile in tiles if tile.readings]
+    judged = [
+        (value.value, tile.target, value.direction)
+        for tile, value in latest
+        if tile.target is not None and value.value is not None
+    ]
+    missed = sum(value < target if direction == "up" else value > target for value, target, direction in judged)
+    if not latest:
+        return ""
+    return (
+        f"{len(latest)} figures of the newest settled {grain}. {missed} of {len(judged)} with a target miss it. "
+        "The sign beside a name tells how the figure is computed."
+    )
+
+
+def _group(name: str, tiles: Sequence[KpiTile], view: View) -> Component:
+    slug = f"kpis-{name.lower().replace(' ', '-')}"
+    return html.Section(
+        [
+            html.H2(name, id=slug),
+            html.Div([kpi_card(tile, view) for tile in tiles], className="kpis"),
+        ],
+        className="kpi-group",
+        **aria(labelledby=slug),
+    )
+
+
+def register(
+    dash_app: Dash, reads: Reads, view: Callable[[], View], principal: Callable[[], Principal]
+) -> None:
+    """Adds the page's callbacks to the application."""
+
+    @dash_app.callback(
+        output={
+            "lead": Output("kpis-lead", "children"),
+            "grains": Output("kpis-grains", "children"),
+            "all": Output("kpis-all", "children"),
+            "refreshed": Output("kpis-refreshed", "data"),
+            "freshness": Output("kpis-freshness", "children"),
+        },
+        inputs={
+            "tick": Input("kpis-tick", "n_intervals"),
+            "pressed": Input("kpis-refresh-now", "n_clicks"),
+            "search": Input("url", "search"),
+        },
+    )
+    async def refresh(tick: int | None, pressed: int | None, search: str | None) -> dict[str, Any]:
+        tenant, grain = principal().tenant, chosen_grain(search)
+        no_tiles: Sequence[KpiTile] = ()
+        tiles = await read_section("key figures", lambda: reads.all_kpis(tenant, grain), no_tiles, LIMIT_S)
+        shown = await asyncio.to_thread(render, tiles, grain, view())
+        through = [tile.readings[0].latest.data_through for tile in tiles.value if tile.readings]
+        return {**shown, "freshness": f"data through {view().time(max(through))}" if through else ""}
+
+    register_clock(dash_app, PREFIX)

@@ -1,0 +1,308 @@
+"""KPIs over canonical views: hand-computed examples, and that a bucket recomputed equals one computed once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from core import ManualClock
+from kpis import KpiJobs, KpiValue, load_catalogue, series
+from storage import ClickHouse
+from tests.unit.kpis.events import Event, load_events, moment
+
+NOW = moment("2026-04-10T00:00")
+O2C, P2P, RETURNS = "order-to-cash", "procure-to-pay", "return-to-resolution"
+PROMOTIONS, CUSTOMERS, REPLENISH = "promotion-to-settlement", "customer-lifecycle", "forecast-to-replenish"
+NUMBERS = itertools.count(1)
+
+
+def told(stream: str, case: str, name: str, at: str, quantity: float | None = None, **given: str) -> Event:
+    """One event; attributes are written with underscores for dots, without `retail.`."""
+    amount = given.pop("amount", None)
+    attributes = {f"retail.{key.replace('_', '.')}": value for key, value in given.items()}
+    identity = given.get("event_id", f"e{next(NUMBERS)}")
+    return Event(stream, case, f"retail.{name}", moment(at), identity, quantity, amount, attributes)
+
+
+def order(case: str, at: str, *, promise: str = "", **more: str) -> Event:
+    return told(O2C, case, "order.placed", at, 1, amount="10", promise_at=promise, **more)
+
+
+def line(case: str, number: int, at: str, units: float) -> Event:
+    return told(O2C, case, "order.line.placed", at, units, amount="10", order_line_id=f"L{number}")
+
+
+def sent(case: str, number: int, at: str, units: float) -> Event:
+    return told(O2C, case, "order.line.shipped", at, units, order_line_id=f"L{number}")
+
+
+class Shop:
+    """Events in, values out."""
+
+    def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
+        self.ch, self.tenant, self.clock = ch, tenant, ManualClock(NOW)
+        self.jobs = KpiJobs(ch, self.clock, load_catalogue(), [tenant], timezone=zone)
+
+    def take(self, *events: Event) -> None:
+        load_events(self.ch, self.tenant, list(events), self.clock.now())
+        self.clock.advance(1)
+        assert not self.jobs.run_once().failures
+
+    def value(self, kpi: str, basis: str, at: str, grain: str = "day") -> KpiValue | None:
+        found = series(self.ch, self.tenant, kpi, basis, "", grain, moment(at), moment(at) + timedelta(seconds=1))
+        return found[0] if found else None
+
+    def told(self, kpi: str, basis: str, at: str, grain: str = "day") -> tuple[Any, ...]:
+        one = self.value(kpi, basis, at, grain)
+        return () if one is None else (one.value, one.sample_size, one.excluded, one.open_cases)
+
+
+@pytest.fixture
+def shop(clickhouse: ClickHouse, tenant: str) -> Shop:
+    return Shop(clickhouse, tenant)
+
+
+def test_orders(shop: Shop) -> None:
+    """O1 in full and on time; O2 an hour late; O3 short; O4 waits; O5 failed; O6 was cancelled by its buyer."""
+    shop.take(
+        order("O1", "2026-03-02T08:00", promise="2026-03-04T12:00:00Z"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+        sent("O1", 1, "2026-03-03T08:00", 2),
+        told(O2C, "O1", "order.delivered", "2026-03-04T11:00"),
+        order("O2", "2026-03-02T09:00", promise="2026-03-04T12:00:00Z"),
+        line("O2", 1, "2026-03-02T09:00", 3),
+        sent("O2", 1, "2026-03-03T08:00", 1),
+        sent("O2", 1, "2026-03-04T08:00", 2),
+        told(O2C, "O2", "exception.raised", "2026-03-03T09:00", exception_category="stock"),
+        told(O2C, "O2", "exception.resolved", "2026-03-03T10:00", exception_category="stock", actor_type="human"),
+        told(O2C, "O2", "order.delivered", "2026-03-04T13:00"),
+        order("O3", "2026-03-02T10:00", promise="2026-03-04T12:00:00Z"),
+        line("O3", 1, "2026-03-02T10:00", 4),
+        sent("O3", 1, "2026-03-03T08:00", 3),
+        told(O2C, "O3", "order.line.cancelled", "2026-03-03T09:00", 1, order_line_id="L1", cancel_reason="no-stock"),
+        told(O2C, "O3", "order.delivered", "2026-03-04T09:00"),
+        order("O4", "2026-03-02T11:00", promise="2026-03-04T12:00:00Z"),
+        line("O4", 1, "2026-03-02T11:00", 1),
+        order("O5", "2026-03-02T12:00", promise="2026-03-04T12:00:00Z"),
+        told(O2C, "O5", "order.failed", "2026-03-02T12:01"),
+        order("O6", "2026-03-02T13:00", promise="2026-03-04T12:00:00Z"),
+        told(O2C, "O6", "order.cancelled", "2026-03-02T14:00", cancel_reason="customer"),
+    )
+    assert shop.told("on_time_in_full", "instant", "2026-03-04T00:00") == (1 / 3, 3, 2, 1)
+    assert shop.told("on_time_in_full", "date", "2026-03-04T00:00") == (2 / 3, 3, 2, 1)
+    assert shop.told("on_time_in_full", "on_time", "2026-03-04T00:00") == (2 / 3, 3, 2, 1)
+    assert shop.told("on_time_in_full", "in_full", "2026-03-04T00:00") == (2 / 3, 3, 2, 1)
+    assert shop.told("on_time_delivery", "instant", "2026-03-04T00:00") == (2 / 3, 3, 0, 0)
+    assert shop.told("perfect_order", "", "2026-03-02T00:00") == (1 / 3, 3, 2, 1)
+    assert shop.told("order_cycle_time", "median", "2026-03-04T00:00") == (51 * 3600, 3, 0, 0)
+    assert shop.told("order_cycle_time", "mean", "2026-03-04T00:00") == ((51 + 52 + 47) * 1200, 3, 0, 0)
+    assert shop.told("order_fallout_rate", "all", "2026-03-02T00:00") == (2 / 5, 5, 0, 1)
+    assert shop.told("order_fallout_rate", "needing_people", "2026-03-02T00:00") == (2 / 5, 5, 0, 1)
+    assert shop.told("order_fallout_rate", "auto_recovered", "2026-03-02T00:00") == (0, 5, 0, 1)
+    assert shop.told("order_cancellation_rate", "customer", "2026-03-02T00:00") == (1 / 5, 5, 1, 0)
+    assert shop.told("orders_placed", "", "2026-03-02T00:00", "month") == ()
+    assert shop.told("orders_placed", "", "2026-03-01T00:00", "month") == (6, 6, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-02T00:00", "week") == (6, 6, 0, 0)
+    assert shop.told("first_time_fill_rate", "line", "2026-03-02T00:00") == (1 / 3, 3, 0, 1)
+    assert shop.told("first_time_fill_rate", "unit", "2026-03-02T00:00") == ((2 + 1 + 3) / 9, 3, 0, 1)
+    assert shop.told("oversell_rate", "line", "2026-03-02T00:00") == (1 / 3, 3, 0, 1)
+    assert shop.told("oversell_rate", "unit", "2026-03-02T00:00") == (1 / 9, 3, 0, 1)
+    assert shop.told("exception_resolution_time", "median", "2026-03-03T00:00") == (3600, 1, 0, 0)
+    assert shop.told("exceptions_needing_people", "", "2026-03-03T00:00") == (1, 1, 0, 0)
+    assert shop.told("touchpoints_per_case", "", "2026-03-04T00:00") == (1, 1, 2, 0)
+
+
+def test_what_is_awaited_joins_when_it_comes(shop: Shop) -> None:
+    """The open order is decided by a late event, in the bucket it was promised for; nothing else changes."""
+    shop.take(
+        order("O1", "2026-03-02T08:00", promise="2026-03-04T12:00:00Z"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+    )
+    assert shop.told("on_time_in_full", "instant", "2026-03-04T00:00") == (None, 0, 0, 1)
+    shop.take(sent("O1", 1, "2026-03-03T08:00", 2), told(O2C, "O1", "order.delivered", "2026-03-04T11:00"))
+    assert shop.told("on_time_in_full", "instant", "2026-03-04T00:00") == (1, 1, 0, 0)
+    before = shop.value("orders_placed", "", "2026-03-02T00:00")
+    shop.take(told(O2C, "O1", "order.invoiced", "2026-03-05T11:00", amount="10"))
+    after = shop.value("orders_placed", "", "2026-03-02T00:00")
+    assert before is not None
+    assert after is not None
+    assert after.computed_at == before.computed_at, "an invoice changes no bucket of this KPI"
+    assert after.data_through > before.data_through
+
+
+def test_a_correction_takes_a_bucket_away(shop: Shop) -> None:
+    """The same event id with another day: the first day has no order any more."""
+    shop.take(order("O1", "2026-03-02T08:00", event_id="x1"))
+    assert shop.told("orders_placed", "", "2026-03-02T00:00") == (1, 1, 0, 0)
+    shop.take(order("O1", "2026-03-05T08:00", event_id="x1"))
+    assert shop.told("orders_placed", "", "2026-03-02T00:00") == (None, 0, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-05T00:00") == (1, 1, 0, 0)
+
+
+def test_purchases_returns_and_promotions(shop: Shop) -> None:
+    shop.take(
+        told(P2P, "P1", "purchase_order.sent", "2026-03-02T08:00", 10, promise_at="2026-03-05T00:00:00Z", amount="100"),
+        told(P2P, "P1", "purchase_order.acknowledged", "2026-03-02T10:00"),
+        told(P2P, "P1", "goods.received", "2026-03-04T08:00", 6),
+        told(P2P, "P1", "goods.received", "2026-03-06T08:00", 3),
+        told(P2P, "P1", "supplier_invoice.received", "2026-03-07T08:00", amount="100"),
+        told(P2P, "P1", "supplier_invoice.mismatched", "2026-03-07T09:00", actor_type="system"),
+        told(P2P, "P1", "supplier_invoice.matched", "2026-03-07T12:00", actor_type="human"),
+        told(P2P, "P1", "supplier_invoice.paid", "2026-03-09T08:00", amount="100", actor_type="system"),
+        told(RETURNS, "R1", "return.requested", "2026-03-02T08:00", 1, return_reason="damaged"),
+        told(RETURNS, "R1", "return.received", "2026-03-04T08:00"),
+        told(RETURNS, "R1", "return.dispositioned", "2026-03-04T10:00", return_disposition="restock"),
+        told(RETURNS, "R1", "refund.issued", "2026-03-05T08:00", amount="10"),
+        told(RETURNS, "R1", "return.closed", "2026-03-06T08:00"),
+        told(RETURNS, "R2", "return.requested", "2026-03-02T09:00", 1, return_reason="late"),
+        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T08:00", amount="60"),
+        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T09:00", amount="40"),
+        told(PROMOTIONS, "M1", "promotion.settled", "2026-03-03T09:00", amount="55"),
+        told(PROMOTIONS, "M2", "promotion.claimed", "2026-03-02T09:00", amount="100"),
+        told(PROMOTIONS, "M2", "promotion.settled", "2026-03-04T09:00", amount="100"),
+        told(PROMOTIONS, "M3", "promotion.claimed", "2026-03-02T09:00", amount="7"),
+    )
+    assert shop.told("supplier_response_time", "p90", "2026-03-02T00:00") == (7200, 1, 0, 0)
+    assert shop.told("supplier_on_time", "first_promise", "2026-03-06T00:00") == (0, 1, 0, 0)
+    assert shop.told("supplier_fill_rate", "", "2026-03-02T00:00") == (0.9, 1, 0, 0)
+    assert shop.told("three_way_match_rate", "first_pass", "2026-03-07T00:00") == (0, 1, 0, 0)
+    assert shop.told("three_way_match_rate", "final", "2026-03-07T00:00") == (1, 1, 0, 0)
+    assert shop.told("invoice_touchless_rate", "", "2026-03-09T00:00") == (0, 1, 0, 0)
+    assert shop.told("purchase_lead_time", "median", "2026-03-06T00:00") == (4 * 86400, 1, 0, 0)
+    assert shop.told("purchase_order_cycle_time", "median", "2026-03-09T00:00") == (7 * 86400, 1, 0, 0)
+    assert shop.told("invoice_processing_time", "median", "2026-03-09T00:00") == (2 * 86400, 1, 0, 0)
+    assert shop.told("refund_time_from_request", "median", "2026-03-05T00:00") == (3 * 86400, 1, 0, 0)
+    assert shop.told("return_cycle_time", "median", "2026-03-06T00:00") == (4 * 86400, 1, 0, 0)
+    assert shop.told("return_inspection_time", "median", "2026-03-04T00:00") == (7200, 1, 0, 0)
+    assert shop.told("returns_requested", "all", "2026-03-02T00:00") == (2, 2, 0, 0)
+    assert shop.told("returns_requested", "damaged", "2026-03-02T00:00") == (1, 2, 0, 0)
+    assert shop.told("restock_rate", "", "2026-03-04T00:00") == (1, 1, 0, 0)
+    assert shop.told("promotion_settlement_accuracy", "count", "2026-03-02T00:00") == (1 / 2, 2, 0, 1)
+    assert shop.told("promotion_settlement_accuracy", "value", "2026-03-02T00:00") == (155 / 200, 2, 0, 1)
+    assert shop.told("promotion_settlement_time", "median", "2026-03-03T00:00") == (86400, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kpi", "stream", "begins", "ends", "attributes"),
+    [
+        ("customer_case_resolution_time", CUSTOMERS, "customer_case.opened", "customer_case.resolved", {}),
+        ("warranty_lead_time", CUSTOMERS, "warranty.claimed", "warranty.resolved", {"warranty_id": "W"}),
+        ("subscription_change_time", CUSTOMERS, "subscription.change_requested", "subscription.changed", {}),
+        ("account_onboarding_time", CUSTOMERS, "account.requested", "account.onboarded", {}),
+        ("supplier_onboarding_time", "master-data", "supplier.requested", "supplier.onboarded", {"supplier_id": "S"}),
+        ("item_setup_time", "master-data", "item.requested", "item.set_up", {"sku": "K"}),
+        ("days_to_close", "record-to-report", "period.ended", "period.closed", {"period_id": "2026-02"}),
+        ("replenishment_latency", REPLENISH, "replenishment.triggered", "replenishment.received", {}),
+        ("approval_waiting_time", P2P, "approval.requested", "approval.denied", {"approval_subject": "a"}),
+    ],
+)
+def test_intervals(shop: Shop, kpi: str, stream: str, begins: str, ends: str, attributes: dict[str, str]) -> None:
+    """Two hours; a repeated beginning is none of its own; one that has not ended is not counted."""
+    names = begins, ends
+    shop.take(
+        told(stream, "C1", names[0], "2026-03-02T08:00", **attributes),
+        told(stream, "C1", names[0], "2026-03-02T09:00", **attributes),
+        told(stream, "C1", names[1], "2026-03-02T10:00", **attributes),
+        told(stream, "C2", names[0], "2026-03-02T08:00", **attributes),
+    )
+    assert shop.told(kpi, "median", "2026-03-02T00:00") == (7200, 1, 0, 0)
+    assert shop.told(kpi, "median", "2026-03-03T00:00") == (), "an empty period has no bucket"
+
+
+def test_a_day_of_23_hours_and_a_boundary_of_the_zone(clickhouse: ClickHouse, tenant: str) -> None:
+    """In Berlin 2026-03-29 begins at 23:00 UTC of the 28th and has 23 hours."""
+    shop = Shop(clickhouse, tenant, "Europe/Berlin")
+    shop.take(
+        order("O1", "2026-03-28T22:59:59"),
+        order("O2", "2026-03-28T23:00"),
+        order("O3", "2026-03-29T21:59:59"),
+        order("O4", "2026-03-29T22:00"),
+        order("O5", "2026-03-31T22:00"),
+    )
+    assert shop.told("orders_placed", "", "2026-03-27T23:00") == (1, 1, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-28T23:00") == (2, 2, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-29T22:00") == (1, 1, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-22T23:00", "week") == (3, 3, 0, 0)
+    assert shop.told("orders_placed", "", "2026-02-28T23:00", "month") == (4, 4, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-31T22:00", "month") == (1, 1, 0, 0)
+
+
+VERBS = {
+    O2C: (
+        "order.placed", "order.line.placed", "order.line.shipped", "order.line.cancelled", "order.delivered",
+        "order.cancelled", "order.failed", "order.backordered", "exception.raised", "exception.resolved",
+    ),
+    RETURNS: ("return.requested", "return.received", "refund.issued", "return.closed"),
+    P2P: ("purchase_order.sent", "goods.received", "supplier_invoice.received", "supplier_invoice.matched"),
+}  # fmt: skip
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Events of a few cases at random times, some with an id that comes twice with other words."""
+    events = []
+    for number in range(draw(st.integers(3, 24))):
+        stream = draw(st.sampled_from(sorted(VERBS)))
+        name = draw(st.sampled_from(VERBS[stream]))
+        at = moment("2026-03-28T00:00") + timedelta(minutes=draw(st.integers(0, 4 * 24 * 60)))
+        attributes = {
+            "retail.order.line.id": draw(st.sampled_from(["L1", "L2"])),
+            "retail.exception.category": "stock",
+            "retail.promise.at": "2026-03-30T00:00:00Z",
+            "retail.cancel.reason": draw(st.sampled_from(["customer", "no-stock"])),
+        }
+        identity = f"e{draw(st.integers(0, 3))}" if draw(st.integers(0, 5)) == 0 else f"n{number}"
+        case, quantity = f"C{draw(st.integers(0, 3))}", draw(st.sampled_from([None, 1.0, 2.0, 0.1]))
+        events.append(
+            Event(
+                stream,
+                case,
+                f"retail.{name}",
+                at,
+                identity,
+                quantity,
+                "9.99",
+                attributes | {"retail.event.id": identity},
+            )
+        )
+    return events
+
+
+@settings(
+    max_examples=4,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(
+    events=histories(), cuts=st.lists(st.integers(0, 24), max_size=3), zone=st.sampled_from(["UTC", "Europe/Berlin"])
+)
+def test_recomputed_equals_computed_once(
+    clickhouse: ClickHouse, events: list[Event], cuts: Sequence[int], zone: str
+) -> None:
+    """In pieces, piece by piece: the same values as everything at once, to the last digit."""
+    number = next(NUMBERS)
+    shop = Shop(clickhouse, f"pieces-{number}", zone)
+    edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
+    for first, last in itertools.pairwise(edges):
+        shop.take(*events[first:last])
+    once = stored(clickhouse, shop.tenant)
+    assert not shop.jobs.recompute_all().failures
+    assert stored(clickhouse, shop.tenant) == once
+
+
+def stored(ch: ClickHouse, tenant: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """All values of a tenant that say something."""
+    rows: Iterable[Sequence[Any]] = ch.query(
+        "SELECT KpiId, Basis, Grain, BucketStart, Value, Numerator, Denominator, SampleSize, Excluded, OpenCases"
+        " FROM kpi_values FINAL WHERE TenantId = {tenant:String} AND Grain != 'run'"
+        " AND (SampleSize > 0 OR Excluded > 0 OR OpenCases > 0)",
+        {"tenant": tenant},
+    ).rows
+    return {tuple(row[:4]): tuple(row[4:]) for row in rows}
