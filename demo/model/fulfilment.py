@@ -148,7 +148,8 @@ def backorder(shop: Retailer, this: Order, line: Line, units: int) -> Process:
         kernel.spawn(shipment(shop, this, [(line, units)]))
     else:
         line.cancelled += units
-        exceptions.overcome(shop, this, shortage, kernel.now, ActorType.HUMAN)
+        if any(other.shipped or other.open for other in this.lines):  # else the order ends with it unresolved
+            exceptions.overcome(shop, this, shortage, kernel.now, ActorType.HUMAN)
         shop.kpis.cancelled(this.case, kernel.now, line.id, units, by_customer=False)
         why = {c.CANCEL_REASON: CancelReason.OUT_OF_STOCK}
         shop.recorder.event(this.case, ORDERS, _step("line.cancelled"), kernel.now, {**line.facts(units), **why})
@@ -160,7 +161,8 @@ def cancel(shop: Retailer, this: Order, reason: CancelReason) -> None:
     now = shop.kernel.now
     this.cancelled = True
     by_customer = reason is CancelReason.CUSTOMER
-    now = exceptions.overcome_all(shop, this, now, ActorType.SYSTEM if by_customer else ActorType.HUMAN)
+    if reason is not CancelReason.OUT_OF_STOCK:
+        now = exceptions.overcome_all(shop, this, now, ActorType.SYSTEM if by_customer else ActorType.HUMAN)
     this.over = True
     for line in this.lines:
         if line.open:
