@@ -215,8 +215,15 @@ def _slow_start(end: int, squeeze: float) -> int:
     return end - int(hours * HOUR * squeeze)
 
 
-def truth(incidents: Sequence[Incident], impacts: dict[str, Impact], start: int, end: int, seed: int) -> dict[str, Any]:
-    """The truth as plain data: the window, and each incident with its times, what it touches and what it did.
+def truth(
+    incidents: Sequence[Incident],
+    impacts: dict[str, Impact],
+    start: int,
+    end: int,
+    seed: int,
+    kpis: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The truth as plain data: the window, each incident with its times, what it touches and what it did, and `kpis`.
 
     `end` is null for an incident still at work at the end of the window.
     """
@@ -250,7 +257,8 @@ def truth(incidents: Sequence[Incident], impacts: dict[str, Impact], start: int,
                 },
             }
         )
-    return {"version": 1, "seed": seed, "start": iso(start), "end": iso(end), "incidents": entries}
+    window = {"version": 1, "seed": seed, "start": iso(start), "end": iso(end)}
+    return {**window, "incidents": entries, "kpis": kpis or {}}
 
 
 def write_truth(file: Path, content: dict[str, Any]) -> None:

@@ -31,6 +31,8 @@ class Stream(StrEnum):
     FORECAST_TO_REPLENISH = "forecast-to-replenish"
     PROMOTION_TO_SETTLEMENT = "promotion-to-settlement"
     CUSTOMER_LIFECYCLE = "customer-lifecycle"
+    MASTER_DATA = "master-data"
+    RECORD_TO_REPORT = "record-to-report"
 
 
 class ActorType(StrEnum):
@@ -55,6 +57,7 @@ class ExceptionCategory(StrEnum):
 
     PAYMENT_DECLINED = "payment_declined"
     FRAUD_SUSPECTED = "fraud_suspected"
+    ADDRESS_INVALID = "address_invalid"
     STOCK_SHORTAGE = "stock_shortage"
     LATE_DELIVERY = "late_delivery"
     DAMAGED_GOODS = "damaged_goods"
@@ -95,15 +98,23 @@ CLAIM_ID: Final = "retail.claim.id"
 CUSTOMER_CASE_ID: Final = "retail.customer_case.id"
 WARRANTY_ID: Final = "retail.warranty.id"
 SUBSCRIPTION_ID: Final = "retail.subscription.id"
+ACCOUNT_ID: Final = "retail.account.id"
+PERIOD_ID: Final = "retail.period.id"
+RECONCILIATION_ID: Final = "retail.reconciliation.id"
+APPROVAL_ID: Final = "retail.approval.id"
+EXCEPTION_ID: Final = "retail.exception.id"
 
 # --- the numbers that are added up ---
 QUANTITY: Final = "retail.quantity"
 AMOUNT: Final = "retail.amount"
 CURRENCY: Final = "retail.currency"
 STOCK_LEVEL: Final = "retail.stock.level"
+STOCK_BOOK: Final = "retail.stock.book"
+PRICE_EXPECTED: Final = "retail.price.expected"
 
 # --- why and when ---
 PROMISE_AT: Final = "retail.promise.at"
+CHANGED_AT: Final = "retail.changed.at"
 CANCEL_REASON: Final = "retail.cancel.reason"
 RETURN_REASON: Final = "retail.return.reason"
 DISPOSITION: Final = "retail.return.disposition"
@@ -111,6 +122,7 @@ APPROVAL_SUBJECT: Final = "retail.approval.subject"
 EXCEPTION_CATEGORY: Final = "retail.exception.category"
 
 # --- integrations ---
+SYSTEM: Final = "retail.system"
 EDGE: Final = "retail.edge"
 WEBHOOK_NAME: Final = "retail.webhook.name"
 DEPLOYMENT_VERSION: Final = "retail.deployment.version"
@@ -207,11 +219,25 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     Attribute(CUSTOMER_CASE_ID, _S, _OBJECTS, "Case at the customer service desk.", "CC-9001"),
     Attribute(WARRANTY_ID, _S, _OBJECTS, "Warranty.", "WAR-1207"),
     Attribute(SUBSCRIPTION_ID, _S, _OBJECTS, "Subscription.", "SUB-3381"),
+    Attribute(ACCOUNT_ID, _S, _OBJECTS, "Account of a business customer.", "ACC-5107"),
+    Attribute(PERIOD_ID, _S, _OBJECTS, "Financial period, by the ledger's own name: a month, a week.", "2026-10"),
+    Attribute(RECONCILIATION_ID, _S, _OBJECTS, "One comparison of two books.", "REC-90012"),
+    Attribute(APPROVAL_ID, _S, _OBJECTS, "Approval; pairs what was asked with what was answered.", "APR-11007"),
+    Attribute(EXCEPTION_ID, _S, _OBJECTS, "Exception; pairs what was raised with what was resolved.", "EXC-12034"),
     Attribute(QUANTITY, _D, _NUMBERS, "Units this event is about; negative where stock goes down.", "3"),
     Attribute(AMOUNT, _D, _NUMBERS, "Money this event is about, in `retail.currency`.", "129.90"),
     Attribute(CURRENCY, _S, _NUMBERS, "ISO 4217 code.", "EUR"),
     Attribute(STOCK_LEVEL, _D, _NUMBERS, "Units on hand after the event.", "42"),
+    Attribute(STOCK_BOOK, _D, _NUMBERS, "Units the system believed in just before a count.", "44"),
+    Attribute(PRICE_EXPECTED, _D, _NUMBERS, "The price that should have been found, in `retail.currency`.", "19.90"),
     Attribute(PROMISE_AT, _T, _WHY, "The time promised to the customer or by the supplier.", "2026-03-05T17:00:00Z"),
+    Attribute(
+        CHANGED_AT,
+        _T,
+        _WHY,
+        "When what the event shows really changed, in the system that owns it.",
+        "2026-03-02T08:14:00Z",
+    ),
     Attribute(
         CANCEL_REASON,
         _S,
@@ -234,6 +260,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
         "is an integration call.",
         "order-management->warehouse",
     ),
+    Attribute(SYSTEM, _S, _INTEGRATION, "The system that now shows what changed elsewhere.", "web-shop"),
     Attribute(WEBHOOK_NAME, _S, _INTEGRATION, "The webhook that a CLIENT span delivers.", "carrier.tracking"),
     Attribute(DEPLOYMENT_VERSION, _S, _INTEGRATION, "Version of the service that handled the call.", "2.4.0"),
     Attribute(SERVICE_NAME, _S, _OTEL, "The system (resource attribute).", "order-management"),

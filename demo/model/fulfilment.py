@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from demo.incidents import CARRIER_WEBHOOK, IncidentKind
-from demo.model import returns, webhooks
+from demo.model import exceptions, lifecycle, returns, webhooks
 from demo.model.facts import DAY, HOUR, SECOND, AttributeDict, Kind
 from demo.model.http import TIMEOUT
 from demo.model.kernel import Latch, Process
@@ -19,7 +19,7 @@ from demo.model.recorder import NOWHERE
 from demo.model.stock import Owed
 from demo.model.world import CARRIER, DISTRIBUTION_CENTRE, ERP, ORDERS, PAYMENT, WAREHOUSE, iso, money
 from metrics import conventions as c
-from metrics.conventions import ActorType, CancelReason, edge
+from metrics.conventions import ActorType, CancelReason, ExceptionCategory, edge
 
 if TYPE_CHECKING:
     from demo.model.orders import Line, Order
@@ -113,6 +113,7 @@ def shipment(shop: Retailer, this: Order, parts: list[tuple[Line, int]]) -> Proc
         line.shipped += count
         value += line.price * count
         record.event(this.case, WAREHOUSE, _step("line.shipped"), kernel.now, {**line.facts(count), **where}, ref)
+        shop.kpis.shipped(this.case, kernel.now, ident, line.id, count)
         yield 0.001
     total: AttributeDict = {c.QUANTITY: units, c.AMOUNT: money(value), c.CURRENCY: "EUR"}
     record.event(this.case, WAREHOUSE, _step("shipped"), kernel.now, {**where, **total}, ref)
@@ -128,20 +129,28 @@ def backorder(shop: Retailer, this: Order, line: Line, units: int) -> Process:
     patience = rng.uniform(0.8, 1.6) if impatient else rng.uniform(2.0, 6.0)
     owed = shop.stock.owe(line.item.sku, units, patience * DAY / SECOND)
     this.wants.append(owed)
-    yield 0.02
+    yield 0.01
+    shortage = exceptions.trouble(shop, this, ExceptionCategory.STOCK_SHORTAGE, kernel.now)
+    yield 0.01
     about = {**line.facts(units), c.PROMISE_AT: iso(kernel.now + int(2.5 * DAY))}
     shop.recorder.event(this.case, ORDERS, _step("backordered"), kernel.now, about, this.trace)
+    shop.kpis.backordered(this.case, kernel.now, line.id, units)
     yield owed
     if this.cancelled:
         if owed.filled:
             shop.stock.give_back(line.item.sku, units)
     elif owed.filled:
+        by_hand = shop.troubled.random() < 0.15
+        exceptions.overcome(shop, this, shortage, kernel.now, ActorType.HUMAN if by_hand else ActorType.SYSTEM)
         given: AttributeDict = {c.QUANTITY: units, c.LOCATION_ID: DISTRIBUTION_CENTRE}
         shop.recorder.event(this.case, ORDERS, _step("allocated"), kernel.now, given, this.trace)
         this.parts.more()
         kernel.spawn(shipment(shop, this, [(line, units)]))
     else:
         line.cancelled += units
+        if any(other.shipped or other.open for other in this.lines):  # else the order ends with it unresolved
+            exceptions.overcome(shop, this, shortage, kernel.now, ActorType.HUMAN)
+        shop.kpis.cancelled(this.case, kernel.now, line.id, units, by_customer=False)
         why = {c.CANCEL_REASON: CancelReason.OUT_OF_STOCK}
         shop.recorder.event(this.case, ORDERS, _step("line.cancelled"), kernel.now, {**line.facts(units), **why})
     this.parts.done()
@@ -151,9 +160,14 @@ def cancel(shop: Retailer, this: Order, reason: CancelReason) -> None:
     """Cancels everything of the order that is open, and the order with it."""
     now = shop.kernel.now
     this.cancelled = True
+    by_customer = reason is CancelReason.CUSTOMER
+    if reason is not CancelReason.OUT_OF_STOCK:
+        now = exceptions.overcome_all(shop, this, now, ActorType.SYSTEM if by_customer else ActorType.HUMAN)
+    this.over = True
     for line in this.lines:
         if line.open:
             about = {**line.facts(line.open), c.CANCEL_REASON: reason}
+            shop.kpis.cancelled(this.case, now, line.id, line.open, by_customer=by_customer)
             line.cancelled += line.open
             shop.recorder.event(this.case, ORDERS, _step("line.cancelled"), now, about)
             now += 1_000_000
@@ -178,6 +192,7 @@ def settle(shop: Retailer, this: Order) -> Process:
         shop, this.case, "payment.settled", PAYMENT, ORDERS, "/webhooks/payment", _step("paid")
     )
     amount = {c.AMOUNT: money(this.shipped_value), c.CURRENCY: "EUR"}
+    this.over = True
     shop.recorder.event(this.case, ORDERS, _step("paid"), shop.kernel.now, amount, ref)
     if rng.random() < RETURNED:
         line = rng.choice([line for line in this.lines if line.shipped])
@@ -274,6 +289,11 @@ def _deliver(shop: Retailer, this: Order, ident: str) -> Process:
         shop.hurt(IncidentKind.FAILING_WEBHOOK, this.id, this.value, kept=this.case.kept)
     promise = {c.PROMISE_AT: iso(this.promise)}
     shop.recorder.event(this.case, ORDERS, step, shop.kernel.now, {**about, **promise}, ref)
+    shop.kpis.delivered(this.case, shop.kernel.now, ident, this.promise)
+    late = shop.kernel.now > this.promise
+    if late:
+        exceptions.at_late_delivery(shop, this)
+    lifecycle.after_delivery(shop, this, late=late)
 
 
 def _step(verb: str) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from demo.incidents import IncidentKind
-from demo.model import fulfilment
+from demo.model import exceptions, fulfilment
 from demo.model.facts import DAY, SECOND, AttributeDict, Kind, Ref
 from demo.model.kernel import Latch, Process
 from demo.model.recorder import Case
@@ -82,6 +82,8 @@ class Order:
     cancelled: bool = False
     in_hand: bool = False
     wants: list[object] = field(default_factory=list)
+    troubles: dict[str, ExceptionCategory] = field(default_factory=dict)  # open exceptions
+    over: bool = False
 
     @property
     def value(self) -> Decimal:
@@ -162,6 +164,7 @@ def order(shop: Retailer) -> Process:
         if not approved:
             fulfilment.cancel(shop, this, CancelReason.FRAUD)
             return
+    exceptions.at_acceptance(shop, this)
     _allocate(shop, this, shop.kernel.now)
 
 
@@ -182,26 +185,34 @@ def _checkout(shop: Retailer, this: Order) -> tuple[str, int]:
     call = http.open(case, this.trace, WEB_SHOP, ORDERS, "POST", "/orders", this.placed + 15 * MILLI, _step("placed"))
     at = call.received + 6 * MILLI
     record.event(case, ORDERS, _step("placed"), at, about, call.server)
+    shop.kpis.placed(case, at, this.promise, [(line.id, line.ordered, line.price) for line in this.lines])
     for line in this.lines:
         at += MILLI
         promise = {c.PROMISE_AT: iso(this.promise)}
         record.event(case, ORDERS, _step("line.placed"), at, {**line.facts(line.ordered), **promise}, call.server)
     at += int(http.seconds(ORDERS, "/orders", at) * SECOND)
     record.event(case, ORDERS, _step("validated"), at, {c.ACTOR_TYPE: ActorType.SYSTEM}, call.server)
+    soft_declined = shop.troubled.random() < exceptions.SOFT_DECLINED
 
     at = http.leaf(
         case, call.server, ORDERS, PAYMENT, "POST", "/authorisations", at + 2 * MILLI, _step("fraud_checked")
     )
     draw = rng.random()
     if draw < DECLINED:
-        why = {c.EXCEPTION_CATEGORY: ExceptionCategory.PAYMENT_DECLINED, c.AMOUNT: money(this.value), c.CURRENCY: "EUR"}
+        price = {c.AMOUNT: money(this.value), c.CURRENCY: "EUR"}
+        why = {c.EXCEPTION_CATEGORY: ExceptionCategory.PAYMENT_DECLINED, **price}
+        exceptions.raise_in(shop, case, ORDERS, at, ExceptionCategory.PAYMENT_DECLINED, price)
         record.event(case, ORDERS, _step("failed"), at + MILLI, why, call.server)
+        shop.kpis.failed(case, at + MILLI)
         outcome, status = "declined", 402
     elif draw < DECLINED + REVIEWED:
         outcome, status = "review", 202
     else:
         outcome, status = "accepted", 201
         checked = at + int(rng.uniform(0.03, 0.25) * SECOND)
+        if soft_declined:  # the provider's second answer was a yes
+            ident = exceptions.trouble(shop, this, ExceptionCategory.PAYMENT_DECLINED, at, money_in_it=True)
+            exceptions.overcome(shop, this, ident, at + 20 * MILLI, ActorType.SYSTEM)
         record.span(
             case, PAYMENT, "score order", Kind.INTERNAL, at, checked, parent=call.server, step=_step("fraud_checked")
         )
@@ -218,16 +229,21 @@ def _review(shop: Retailer, this: Order) -> Process:
     """A person looks at a suspicious order; the process returns whether it may go on."""
     record, case = shop.recorder, this.case
     about: Mapping[str, str | int | float] = {
+        c.APPROVAL_ID: shop.approval_id(),
         c.APPROVAL_SUBJECT: "fraud_review",
         c.AMOUNT: money(this.value),
         c.CURRENCY: "EUR",
     }
+    suspicion = exceptions.trouble(shop, this, ExceptionCategory.FRAUD_SUSPECTED, shop.kernel.now, money_in_it=True)
     record.event(case, PAYMENT, "retail.approval.requested", shop.kernel.now, about)
+    shop.kpis.began("approval", str(about[c.APPROVAL_ID]), shop.kernel.now, case, "fraud_review")
     yield shop.rng.uniform(900, 9_000)
     granted = shop.rng.random() >= REVIEW_DENIED
     who = {c.ACTOR_TYPE: ActorType.HUMAN, c.RESOURCE: f"fraud-desk-{shop.rng.randint(1, 3)}"}
     name = "retail.approval.granted" if granted else "retail.approval.denied"
     record.event(case, PAYMENT, name, shop.kernel.now, {**about, **who})
+    shop.kpis.ended("approval", str(about[c.APPROVAL_ID]), shop.kernel.now)
+    exceptions.overcome(shop, this, suspicion, shop.kernel.now, ActorType.HUMAN)
     yield 0.5
     record.event(case, PAYMENT, _step("fraud_checked"), shop.kernel.now, who)
     yield 0.5

@@ -56,9 +56,12 @@ def promote(shop: Retailer, ident: str, items: list[Item], pace: float, settle_a
     desk = {c.ACTOR_TYPE: ActorType.HUMAN, c.RESOURCE: "promotion-desk"}
     record.event(case, PROMOTIONS, _step("set_up"), kernel.now, desk)
     yield rng.uniform(120, 900)
-    record.event(case, PROMOTIONS, "retail.approval.requested", kernel.now, {c.APPROVAL_SUBJECT: "promotion"})
+    approval = {c.APPROVAL_ID: shop.approval_id(), c.APPROVAL_SUBJECT: "promotion"}
+    record.event(case, PROMOTIONS, "retail.approval.requested", kernel.now, approval)
+    shop.kpis.began("approval", approval[c.APPROVAL_ID], kernel.now, case, "promotion")
     yield rng.uniform(2, 9) * 3_600 * pace
-    record.event(case, PROMOTIONS, "retail.approval.granted", kernel.now, {c.APPROVAL_SUBJECT: "promotion", **desk})
+    record.event(case, PROMOTIONS, "retail.approval.granted", kernel.now, {**approval, **desk})
+    shop.kpis.ended("approval", approval[c.APPROVAL_ID], kernel.now)
     yield rng.uniform(600, 7_200) * pace
     record.event(case, PROMOTIONS, _step("priced"), kernel.now)
     for item in items:
@@ -106,6 +109,7 @@ def _claim(shop: Retailer, case: Case, ident: str, sold: dict[Item, int]) -> Pro
             c.SKU: item.sku,
         }
         record.event(case, PROMOTIONS, _step("claimed"), kernel.now, about, root)
+        shop.kpis.claimed(case, kernel.now, amount)
         yield shop.rng.uniform(30, 300)
     return total
 
@@ -121,6 +125,7 @@ def _settle(shop: Retailer, case: Case, ident: str, claimed: Decimal) -> None:
     end = shop.http.leaf(case, root, ERP, SUPPLIERS, "POST", "/settlements", now + 2_000_000, _step("settled"))
     record.span(case, ERP, "settle promotion", Kind.INTERNAL, now, end + 2_000_000, ref=root, step=_step("settled"))
     record.event(case, ERP, _step("settled"), end + 2_000_000, {c.AMOUNT: money(paid), c.CURRENCY: "EUR"}, root)
+    shop.kpis.settled(case, end + 2_000_000, paid)
 
 
 def _publish_price(shop: Retailer, case: Case, item: Item, factor: Decimal, ident: str) -> Process:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from demo.incidents import IncidentKind
-from demo.model import webhooks
+from demo.model import exceptions, webhooks
 from demo.model.facts import DAY, HOUR, MINUTE, SECOND, AttributeDict, Kind
 from demo.model.kernel import Process
 from demo.model.recorder import Case
@@ -34,6 +34,7 @@ def replenish(shop: Retailer, item: Item, units: int, level: int) -> Process:
     ref = record.span(need, ERP, "plan replenishment", Kind.INTERNAL, now, now + int(rng.uniform(0.4, 3) * SECOND))
     about: AttributeDict = {c.QUANTITY: units, c.STOCK_LEVEL: level, c.LOCATION_ID: DISTRIBUTION_CENTRE}
     record.event(need, ERP, "retail.replenishment.triggered", now, about, ref)
+    shop.kpis.began("replenishment", proposal, now, need)
     yield rng.uniform(60, 1_800)
     if cost > APPROVED_ABOVE:
         yield from _approve(shop, buy, price)
@@ -48,8 +49,11 @@ def replenish(shop: Retailer, item: Item, units: int, level: int) -> Process:
     yield (end - now) / SECOND
     sent = kernel.now
     lead = shop.suppliers[item.supplier].lead_days
-    promise = {c.PROMISE_AT: iso(sent + int((lead + 0.5) * DAY))}
+    promised = sent + int((lead + 0.5) * DAY)
+    promise = {c.PROMISE_AT: iso(promised)}
     record.event(buy, ERP, f"{PO}.sent", sent, {c.SKU: item.sku, c.QUANTITY: units, **price, **promise}, root)
+    for wait in ("purchase order", "acknowledgement"):
+        shop.kpis.began(wait, order, sent, buy)
     linked: AttributeDict = {c.PURCHASE_ORDER_ID: order, c.QUANTITY: units, **price, **promise}
     record.event(need, ERP, "retail.replenishment.ordered", sent + 1_000_000, linked, root)
     arrival = sent + int(lead * DAY * rng.lognormvariate(0, 0.1))
@@ -69,6 +73,7 @@ def replenish(shop: Retailer, item: Item, units: int, level: int) -> Process:
         f"{PO}.acknowledged",
     )
     record.event(buy, ERP, f"{PO}.acknowledged", kernel.now, promise, got)
+    shop.kpis.ended("acknowledgement", order, kernel.now)
     if rng.random() < CHANGED:
         yield rng.uniform(1, 8) * 3_600
         record.event(buy, ERP, f"{PO}.changed", kernel.now, {**promise, c.ACTOR_TYPE: ActorType.HUMAN})
@@ -84,22 +89,28 @@ def replenish(shop: Retailer, item: Item, units: int, level: int) -> Process:
         buy, WAREHOUSE, "receive goods", Kind.INTERNAL, began, kernel.now, step="retail.goods.received", attributes=who
     )
     record.event(buy, WAREHOUSE, "retail.goods.received", kernel.now, {c.SKU: item.sku, **place, **promise, **who}, ref)
+    shop.kpis.goods_received(buy, kernel.now, promised)
+    shop.kpis.ended("purchase order", order, kernel.now)
     shop.stock.receive(item.sku, units)
     level_now: AttributeDict = {c.SKU: item.sku, c.STOCK_LEVEL: shop.stock.real[item.sku], c.PURCHASE_ORDER_ID: order}
     record.loose_event(WAREHOUSE, "retail.stock.replenished", kernel.now, {**place, **level_now})
     done: AttributeDict = {c.PURCHASE_ORDER_ID: order, **place, **promise}
     record.event(need, ERP, "retail.replenishment.received", kernel.now + 2_000_000, done, ref)
+    shop.kpis.ended("replenishment", proposal, kernel.now + 2_000_000)
     kernel.spawn(_pay(shop, buy, price))
 
 
 def _approve(shop: Retailer, case: Case, price: dict[str, str]) -> Process:
-    about = {c.APPROVAL_SUBJECT: "purchase_order", **price}
+    ident = shop.approval_id()
+    about = {c.APPROVAL_ID: ident, c.APPROVAL_SUBJECT: "purchase_order", **price}
     shop.recorder.event(case, ERP, "retail.approval.requested", shop.kernel.now, about)
+    shop.kpis.began("approval", ident, shop.kernel.now, case, "purchase_order")
     began = yield from shop.purchase_approvals.wait()
     yield shop.rng.uniform(3, 15) * 60
     shop.purchase_approvals.station.leave()
     who = {c.ACTOR_TYPE: ActorType.HUMAN, c.RESOURCE: "purchasing-desk", c.STEP_START: iso(began)}
     shop.recorder.event(case, ERP, "retail.approval.granted", shop.kernel.now, {**about, **who})
+    shop.kpis.ended("approval", ident, shop.kernel.now)
     yield 30.0
 
 
@@ -108,7 +119,8 @@ def _pay(shop: Retailer, case: Case, price: dict[str, str]) -> Process:
     rng, record, kernel = shop.rng, shop.recorder, shop.kernel
     invoice = "retail.supplier_invoice"
     yield rng.uniform(4, 24) * 3_600
-    about = {c.INVOICE_ID: f"SINV-{shop.number('supplier invoice', 80_001)}", **price}
+    ident = f"SINV-{shop.number('supplier invoice', 80_001)}"
+    about = {c.INVOICE_ID: ident, **price}
     start = kernel.now
     root = record.ref()
     end = shop.http.leaf(
@@ -119,16 +131,18 @@ def _pay(shop: Retailer, case: Case, price: dict[str, str]) -> Process:
     )
     yield (end - start) / SECOND
     record.event(case, ERP, f"{invoice}.received", kernel.now, about, root)
+    shop.kpis.invoice(case, kernel.now, "received", ident)
     yield rng.uniform(1, 60) * 60
     if rng.random() < MISMATCHED:
         category = rng.choice((ExceptionCategory.PRICE_MISMATCH, ExceptionCategory.QUANTITY_MISMATCH))
-        why = {c.EXCEPTION_CATEGORY: category}
-        record.event(case, ERP, f"{invoice}.mismatched", kernel.now, {**about, **why})
-        record.event(case, ERP, "retail.exception.raised", kernel.now + 1_000_000, {**why, **price})
+        record.event(case, ERP, f"{invoice}.mismatched", kernel.now, {**about, c.EXCEPTION_CATEGORY: category})
+        shop.kpis.invoice(case, kernel.now, "mismatched", ident)
+        trouble = exceptions.raise_in(shop, case, ERP, kernel.now + 1_000_000, category, price)
         yield rng.uniform(6, 40) * 3_600
-        who = {c.ACTOR_TYPE: ActorType.HUMAN, c.RESOURCE: "accounts-payable"}
-        record.event(case, ERP, "retail.exception.resolved", kernel.now, {**why, **who})
+        exceptions.resolve_in(shop, case, ERP, kernel.now, trouble, category, ActorType.HUMAN, "accounts-payable")
         yield MINUTE / SECOND
     record.event(case, ERP, f"{invoice}.matched", kernel.now, about)
+    shop.kpis.invoice(case, kernel.now, "matched", ident)
     yield rng.uniform(1.5, 4) * 86_400
     record.event(case, ERP, f"{invoice}.paid", kernel.now, about)
+    shop.kpis.invoice(case, kernel.now, "paid", ident)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from demo.model.facts import AttributeDict, Attributes, Fact, GaugeFact, Kind, LogFact, Ref, SpanFact
 from metrics import conventions as c
+from metrics.conventions import ActorType
 
 
 @dataclass(slots=True)
@@ -31,12 +32,22 @@ NOWHERE = Ref(0, 0)
 
 
 class Recorder:
-    """Collects facts; `version_of(service, at)` tells which version of a service ran."""
+    """Collects facts; `version_of(service, at)` tells which version of a service ran.
 
-    def __init__(self, rng: random.Random, start: int, version_of: Callable[[str, int], str]) -> None:
+    `touched(case, at, stream)` is called for every step that a person performed.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        start: int,
+        version_of: Callable[[str, int], str],
+        touched: Callable[[Case, int, str], None],
+    ) -> None:
         self._rng = rng
         self._start = start
         self._version_of = version_of
+        self._touched = touched
         self._ready: list[tuple[int, int, Fact]] = []
         self._count = 0
 
@@ -98,6 +109,8 @@ class Recorder:
     ) -> None:
         """Writes down a business event of a case."""
         case.seq += 1
+        if attributes and attributes.get(c.ACTOR_TYPE) == ActorType.HUMAN:
+            self._touched(case, at, case.stream)
         if case.kept:
             full = {
                 c.STREAM: case.stream,

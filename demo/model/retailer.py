@@ -20,7 +20,8 @@ from demo.incidents import (
     plan_incidents,
     truth,
 )
-from demo.model import orders, promotions
+from demo.kpi_truth import KpiTruth
+from demo.model import back_office, lifecycle, orders, promotions
 from demo.model.facts import DAY, MINUTE, SECOND, Fact
 from demo.model.http import Http
 from demo.model.kernel import Gate, Kernel, Process
@@ -79,7 +80,9 @@ class Retailer:
         self.impacts = {incident.id: Impact() for incident in self.incidents}
         self.rng = self._stream("business")
         self.arrivals = self._stream("arrivals")
-        self.recorder = Recorder(self._stream("ids"), settings.start, self.version)
+        self.troubled, self.complaints = self.side("exceptions"), self.side("complaints")
+        self.kpis = KpiTruth(settings.start, settings.end)
+        self.recorder = Recorder(self._stream("ids"), settings.start, self.version, self.kpis.touched)
         self.http = Http(self.recorder, self._stream("calls"), self.slowness, self.version)
         self.gates: dict[str, Gate] = {}
         self.fulfilment = self._queue(
@@ -112,6 +115,16 @@ class Retailer:
         self.kernel.spawn(self.stock.daily_counts())
         for process in promotions.planned(self), self.stock.planned(), self._deployments():
             self.kernel.spawn(process)
+        for beside in (
+            lifecycle.warranties,
+            lifecycle.subscriptions,
+            lifecycle.accounts,
+            back_office.onboarding,
+            back_office.new_items,
+            back_office.price_checks,
+            back_office.closing,
+        ):
+            self.kernel.spawn(beside(self))
         self.kernel.at((begin // GAUGE_EVERY + 1) * GAUGE_EVERY, self._measure)
 
     # --- for clients ---
@@ -132,8 +145,9 @@ class Retailer:
         return [(q.system, q.name, q.consumer, q.station.depth, q.station.oldest_age()) for q in self.queues]
 
     def truth(self) -> dict[str, object]:
-        """What was planted, and what it did so far; see `demo.incidents.truth`."""
-        return truth(self.incidents, self.impacts, self.settings.start, self.settings.end, self.settings.seed)
+        """What was planted, what it did so far, and the KPIs of the window; see `demo.incidents.truth`."""
+        start, end, seed = self.settings.start, self.settings.end, self.settings.seed
+        return truth(self.incidents, self.impacts, start, end, seed, self.kpis.report())
 
     # --- for processes ---
 
@@ -147,6 +161,14 @@ class Retailer:
         """The next number of a series."""
         self._numbers[what] = self._numbers.get(what, first - 1) + 1
         return self._numbers[what]
+
+    def approval_id(self) -> str:
+        """The id of a new approval."""
+        return f"APR-{self.number('approval', 11_001)}"
+
+    def side(self, name: str) -> random.Random:
+        """A random stream of its own, so that what is drawn from it moves nothing else."""
+        return self._stream(f"beside/{name}")
 
     def incident(self, kind: IncidentKind, at: int) -> Incident | None:
         """The incident of that kind if its cause is at work then."""

@@ -38,6 +38,9 @@ def resolve(shop: Retailer, order_id: str, sku: str, units: int, value: Decimal)
     record.event(
         case, RETURNS, _step("requested"), kernel.now, {c.RETURN_REASON: reason, **goods, **price}, call.server
     )
+    shop.kpis.returned(case, kernel.now, reason, units)
+    shop.kpis.began("return", ident, kernel.now, case)
+    shop.kpis.began("refund from request", ident, kernel.now, case)
     actor = rng.choices((ActorType.SYSTEM, ActorType.AGENT, ActorType.HUMAN), (0.5, 0.25, 0.25))[0]
     yield rng.uniform(300, 9_000) if actor is ActorType.HUMAN else rng.uniform(1, 20)
     record.event(case, RETURNS, _step("authorised"), kernel.now, {c.ACTOR_TYPE: actor})
@@ -46,6 +49,7 @@ def resolve(shop: Retailer, order_id: str, sku: str, units: int, value: Decimal)
     if not 7 <= hour_of_day(kernel.now) < 19:
         yield ((7 * HOUR - kernel.now) % DAY) / SECOND + rng.uniform(0, 7_200)
     record.event(case, RETURNS, _step("received"), kernel.now, {c.LOCATION_ID: "DC-01", **goods})
+    shop.kpis.began("refund", ident, kernel.now, case)
     yield rng.uniform(0.4, 4) * 3_600
     began = kernel.now
     yield rng.uniform(3, 12) * 60
@@ -70,8 +74,10 @@ def _refund(shop: Retailer, case: Case, order_id: str, price: dict[str, str], va
     refund = {c.REFUND_ID: case.id.replace("RET", "RFD"), **price}
     approver = {c.ACTOR_TYPE: ActorType.SYSTEM.value}
     if value > APPROVED_ABOVE:
-        about = {c.APPROVAL_SUBJECT: "refund", **price}
+        approval = shop.approval_id()
+        about = {c.APPROVAL_ID: approval, c.APPROVAL_SUBJECT: "refund", **price}
         record.event(case, RETURNS, "retail.approval.requested", kernel.now, about)
+        shop.kpis.began("approval", approval, kernel.now, case, "refund")
         if shop.incident(IncidentKind.REFUND_BACKLOG, kernel.now):
             shop.hurt(IncidentKind.REFUND_BACKLOG, case.id, value, kept=case.kept)
         began = yield from shop.refund_approvals.wait()
@@ -80,6 +86,7 @@ def _refund(shop: Retailer, case: Case, order_id: str, price: dict[str, str], va
         approver = {c.ACTOR_TYPE: ActorType.HUMAN.value, c.RESOURCE: "refund-desk"}
         started = {c.STEP_START: iso(began)}
         record.event(case, RETURNS, "retail.approval.granted", kernel.now, {**about, **approver, **started})
+        shop.kpis.ended("approval", approval, kernel.now)
         yield 1.0
     record.event(case, RETURNS, "retail.refund.approved", kernel.now, {**refund, **approver})
     yield rng.uniform(5, 300)
@@ -93,10 +100,13 @@ def _refund(shop: Retailer, case: Case, order_id: str, price: dict[str, str], va
     record.span(case, RETURNS, "issue refund", Kind.INTERNAL, start, noted + 2_000_000, ref=root, step=step)
     yield (paid - start) / SECOND
     record.event(case, RETURNS, step, kernel.now, refund, root)
+    for wait in ("refund", "refund from request"):
+        shop.kpis.ended(wait, case.id, kernel.now)
     yield rng.uniform(6, 30) * 3_600
     record.event(case, PAYMENT, "retail.refund.settled", kernel.now, refund)
     yield rng.uniform(1, 30)
     record.event(case, RETURNS, _step("closed"), kernel.now)
+    shop.kpis.ended("return", case.id, kernel.now)
 
 
 def _step(verb: str) -> str:

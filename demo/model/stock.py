@@ -18,11 +18,13 @@ from demo.model import purchasing
 from demo.model.facts import DAY, HOUR, SECOND, AttributeDict, Ref
 from demo.model.kernel import Kernel, Process, Resume
 from demo.model.recorder import NOWHERE
-from demo.model.world import DISTRIBUTION_CENTRE, WAREHOUSE, Item
+from demo.model.world import DISTRIBUTION_CENTRE, WAREHOUSE, WEB_SHOP, Item
 from metrics import conventions as c
 
 if TYPE_CHECKING:
     from demo.model.retailer import Retailer
+
+SHOWN_EVERY = 3  # of so many messages to the shop, one is answered with what it shows now
 
 
 @dataclass(eq=False)
@@ -62,6 +64,7 @@ class Stock:
         self._owed: dict[str, deque[Owed]] = {}
         self._reorder: dict[str, int] = {}
         self._lot: dict[str, int] = {}
+        self._told = 0
         self._by_sku = {item.sku: item for item in shop.items}
         self._weights_for: tuple[object, ...] | None = None
         self._weights: list[float] = []
@@ -107,6 +110,7 @@ class Stock:
             event(WAREHOUSE, "retail.stock.reserved", at, {**where, c.QUANTITY: given, c.ORDER_ID: order_id, **level})
             if self.real[sku] == 0:
                 event(WAREHOUSE, "retail.stock.depleted", at, {**where, **level})
+                self._shop.kpis.depleted(at)
         return given
 
     def owe(self, sku: str, units: int, patience: float) -> Owed:
@@ -173,10 +177,12 @@ class Stock:
 
     def count(self, sku: str, found: int) -> None:
         """Sets a level to what was found, and says so."""
-        difference = found - self.real[sku]
+        book = self.real[sku]
+        difference = found - book
         now = self._shop.kernel.now
         where: AttributeDict = {c.SKU: sku, c.LOCATION_ID: DISTRIBUTION_CENTRE, c.STOCK_LEVEL: found}
-        self._shop.recorder.loose_event(WAREHOUSE, "retail.stock.counted", now, where)
+        self._shop.recorder.loose_event(WAREHOUSE, "retail.stock.counted", now, {**where, c.STOCK_BOOK: book})
+        self._shop.kpis.counted(now, book, found)
         if difference:
             self._change(sku, difference)
             attributes = {**where, c.QUANTITY: difference}
@@ -185,10 +191,29 @@ class Stock:
             self.reorder(sku)
 
     def _update(self, levels: dict[str, int], parent: Ref) -> Process:
+        changed = self._shop.kernel.now
         message = yield from self._shop.stock_updates.pass_over(None, parent)
         yield self._shop.rng.uniform(0.1, 0.4)
         self.shown.update(levels)
         self._shop.stock_updates.done(message)
+        self._told += 1
+        if self._told % SHOWN_EVERY == 0:
+            self._say_shown(levels, changed)
+
+    def _say_shown(self, levels: dict[str, int], changed: int) -> None:
+        """The shop says which levels it shows now, and since when they were so at the warehouse."""
+        shop, now = self._shop, self._shop.kernel.now
+        for sku, level in levels.items():
+            about: AttributeDict = {
+                c.EVENT_ID: f"SYNC-{shop.number('synchronised', 1)}",
+                c.SKU: sku,
+                c.LOCATION_ID: DISTRIBUTION_CENTRE,
+                c.STOCK_LEVEL: level,
+                c.SYSTEM: WEB_SHOP,
+                c.CHANGED_AT: str(changed),
+            }
+            shop.recorder.loose_event(WEB_SHOP, "retail.stock.synchronised", now, about)
+            shop.kpis.synchronised(now, changed)
 
     def _change(self, sku: str, units: int) -> None:
         self.real[sku] += units

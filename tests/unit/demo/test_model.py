@@ -108,6 +108,14 @@ FIRST = {
     "return-to-resolution": "retail.return.requested",
     "forecast-to-replenish": "retail.replenishment.triggered",
     "promotion-to-settlement": "retail.promotion.set_up",
+    "customer-lifecycle": (
+        "retail.customer_case.opened",
+        "retail.warranty.claimed",
+        "retail.subscription.change_requested",
+        "retail.account.requested",
+    ),
+    "master-data": ("retail.supplier.requested", "retail.item.requested"),
+    "record-to-report": "retail.period.ended",
 }
 LAST = {
     "order-to-cash": {"retail.order.paid", "retail.order.cancelled", "retail.order.failed"},
@@ -115,6 +123,14 @@ LAST = {
     "return-to-resolution": {"retail.return.closed"},
     "forecast-to-replenish": {"retail.replenishment.received"},
     "promotion-to-settlement": {"retail.promotion.settled"},
+    "customer-lifecycle": {
+        "retail.customer_case.resolved",
+        "retail.warranty.resolved",
+        "retail.subscription.changed",
+        "retail.account.onboarded",
+    },
+    "master-data": {"retail.supplier.onboarded", "retail.item.set_up"},
+    "record-to-report": {"retail.period.closed"},
 }
 
 

@@ -22,7 +22,9 @@ supplier_invoice.paid return.requested return.authorised return.received return.
 return.closed refund.approved refund.issued refund.settled promotion.set_up promotion.priced promotion.started
 promotion.ended promotion.claimed promotion.settled price.changed approval.requested approval.granted approval.denied
 exception.raised exception.resolved item.set_up supplier.onboarded customer_case.opened customer_case.resolved
-warranty.claimed subscription.changed
+warranty.claimed warranty.resolved subscription.change_requested subscription.changed account.requested
+account.onboarded supplier.requested item.requested period.ended period.closed reconciliation.performed
+stock.synchronised price.checked
 """
 
 PLACED: dict[str, object] = {
