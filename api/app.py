@@ -12,7 +12,20 @@ import dashboards
 from api import problems
 from api.guard import AccessGuard
 from api.reads import ServiceActions, ServiceReads
-from api.routes import action, business, doctor, events, health, keeping, keys, pages, processes, quarantine, telemetry
+from api.routes import (
+    action,
+    business,
+    doctor,
+    events,
+    exports,
+    health,
+    keeping,
+    keys,
+    pages,
+    processes,
+    quarantine,
+    telemetry,
+)
 from api.routes.access import viewer
 from api.services import Services
 from api.version import VERSION
@@ -37,7 +50,20 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    for routes in (health, doctor, telemetry, events, business, processes, quarantine, action, keys, keeping, pages):
+    for routes in (
+        health,
+        doctor,
+        telemetry,
+        events,
+        exports,
+        business,
+        processes,
+        quarantine,
+        action,
+        keys,
+        keeping,
+        pages,
+    ):
         app.include_router(routes.router)
     pages.mount_static(app)
     receiver = services.collector.http_application(services.authenticator.headers)

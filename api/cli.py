@@ -14,6 +14,7 @@ from api import (
     cli_data,
     cli_doctor,
     cli_import,
+    cli_kpi,
     cli_ops,
     cli_pollers,
     cli_process,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 cli_import.register(app)
 cli_process.register(cli_data.register(app))
+cli_kpi.register(app)
 cli_ops.register(app)
 cli_bench.register(app)
 cli_retention.register(app)

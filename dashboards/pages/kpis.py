@@ -98,9 +98,7 @@ def _group(name: str, tiles: Sequence[KpiTile], view: View) -> Component:
     )
 
 
-def register(
-    dash_app: Dash, reads: Reads, view: Callable[[], View], principal: Callable[[], Principal]
-) -> None:
+def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: Callable[[], Principal]) -> None:
     """Adds the page's callbacks to the application."""
 
     @dash_app.callback(

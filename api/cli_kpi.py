@@ -1,0 +1,144 @@
+"""`opsintel kpi`, on a stopped service's data directory or through a running one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import httpx
+import typer
+
+from api.cli_data import Tenant, Token, Url
+from core import (
+    DEFAULT_TENANT,
+    InvalidInput,
+    NotFound,
+    SystemClock,
+    Unauthenticated,
+    Unavailable,
+    load_settings,
+)
+from kpis import load_catalogue
+from kpis.exports.formats import ExportFormat, format_named
+
+ANSWER_WITHIN_S = 600
+
+
+def register(app: typer.Typer) -> typer.Typer:
+    """Adds the commands; returns `kpi`, which takes more."""
+    kpi = typer.Typer(help="Business numbers: export them.", no_args_is_help=True)
+    kpi.command("export")(export)
+    app.add_typer(kpi, name="kpi")
+
+    @kpi.callback()
+    def _group() -> None:
+        """Keeps `export` a command of its own while it is the only one."""
+
+    return kpi
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to write; its ending says the format.")],
+    kpi: Annotated[list[str], typer.Option(help="A KPI's id, as often as wanted; all when left out.")] = [],  # noqa: B006
+    start: Annotated[str, typer.Option(help="Such as 2026-03-01T00:00:00Z; else the grain's usual period.")] = "",
+    end: Annotated[str, typer.Option(help="Not included; else now.")] = "",
+    grain: Annotated[str, typer.Option(help="Length of a bucket.")] = "day",
+    dimension: Annotated[list[str], typer.Option(help="Beside the totals, its values; * for all.")] = [],  # noqa: B006
+    dimension_value: Annotated[list[str], typer.Option(help="Only these values of the dimensions.")] = [],  # noqa: B006
+    format: Annotated[str, typer.Option(help="xlsx, csv, parquet or pdf; else the file's ending.")] = "",
+    url: Url = "",
+    token: Token = "",
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Write KPIs to a spreadsheet, a CSV or a Parquet file; it takes the place of an old one once it is whole."""
+    kind = format_named(format or file.suffix.removeprefix(".") or "xlsx")
+    since, until = _moment(start, "start"), _moment(end, "end")
+    with _whole(file) as out:
+        if url:
+            asked: dict[str, Any] = {"format": kind.name, "kpi": kpi, "grain": grain, "dimension": dimension}
+            asked |= {"dimension_value": dimension_value}
+            asked |= {name: at.isoformat() for name, at in (("start", since), ("end", until)) if at}
+            _fetch(url, token, asked, out)
+        else:
+            _write(kind, tenant, out, kpi, since, until, grain, dimension, dimension_value)
+    typer.echo(f"{file}: {file.stat().st_size:,} bytes")
+
+
+def _write(
+    kind: ExportFormat,
+    tenant: str,
+    out: IO[bytes],
+    kpis: list[str],
+    start: datetime | None,
+    end: datetime | None,
+    grain: str,
+    dimensions: list[str],
+    values: list[str],
+) -> None:
+    from api.composition import opened_stores
+    from api.exporting import export_kpis
+
+    settings = load_settings()
+    with opened_stores(settings) as stores:
+        export_kpis(
+            stores.ch, load_catalogue(), settings, SystemClock(), tenant, kind, out,
+            kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,
+        )  # fmt: skip
+
+
+def _fetch(url: str, token: str, asked: dict[str, Any], out: IO[bytes]) -> None:
+    """Streams the file of a running service; its problem documents become errors of ours."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    address = f"{url.rstrip('/')}/api/v1/kpis/export"
+    try:
+        with httpx.stream("GET", address, params=asked, headers=headers, timeout=ANSWER_WITHIN_S) as reply:
+            if reply.is_success:
+                for chunk in reply.iter_bytes():
+                    out.write(chunk)
+                return
+            reply.read()
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise Unavailable(f"{url} cannot be reached: {error}") from None
+    try:
+        found = reply.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or "detail" not in found:
+        raise InvalidInput(f"{url} answered {reply.status_code}, and not as opsintel does")
+    kind = {401: Unauthenticated, 404: NotFound}.get(reply.status_code, InvalidInput)
+    raise kind(str(found["detail"]), hint=str(found.get("hint", "")))
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[IO[bytes]]:
+    """A file beside it that takes its place when all is written. Raises InvalidInput where it cannot be written."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("w+b") as out:
+            yield out
+        part.replace(file)
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be written: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _moment(text: str, name: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{name} is no time, got {text[:40]!r}", hint="such as 2026-03-01T00:00:00Z") from None
+    if at.tzinfo is None:
+        raise InvalidInput(f"{name} needs a time zone, got {text[:40]!r}", hint="append Z for UTC")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(
+            f"{name} is out of range, got {text[:40]!r}", hint="a time of the years 1970 to 9998"
+        ) from None

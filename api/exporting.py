@@ -1,0 +1,42 @@
+"""An export of KPIs from what a caller says: the same for the route and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO, BinaryIO, cast
+
+from core import Clock, Settings
+from kpis import Catalogue
+from kpis.exports.build import ExportQuestion, build_report, require_grain, usual_start
+from kpis.exports.formats import ExportFormat, file_name
+from storage import ClickHouse
+
+
+def export_kpis(
+    ch: ClickHouse,
+    catalogue: Catalogue,
+    settings: Settings,
+    clock: Clock,
+    tenant: str,
+    kind: ExportFormat,
+    file: IO[bytes],
+    *,
+    kpis: Sequence[str] = (),
+    start: datetime | None = None,
+    end: datetime | None = None,
+    grain: str = "day",
+    dimensions: Sequence[str] = (),
+    dimension_values: Sequence[str] = (),
+) -> str:
+    """Writes the file; returns a name for it. Without an end it is now, without a start the grain's usual period.
+
+    Raises what `build_report` does.
+    """
+    now = clock.now()
+    until = end or now
+    since = start or usual_start(require_grain(grain), until)
+    question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
+    report = build_report(ch, tenant, catalogue, question, now=now, timezone=settings.timezone)
+    kind.write(report, cast(BinaryIO, file))
+    return file_name(report, kind)
