@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Annotated, Any
 
 import httpx
 import typer
 
-from api.cli_data import Tenant, Token, Url
+from api.cli_data import Tenant, Token, Url, ask
+from api.cli_ops import HERE, Running, show
 from core import (
     DEFAULT_TENANT,
+    ConfigurationError,
     InvalidInput,
     NotFound,
     SystemClock,
@@ -23,22 +26,53 @@ from core import (
     load_settings,
 )
 from kpis import load_catalogue
+from kpis.checking import wrong_expressions
 from kpis.exports.formats import ExportFormat, format_named
+from storage import migrate_clickhouse, open_clickhouse
 
 ANSWER_WITHIN_S = 600
 
 
 def register(app: typer.Typer) -> typer.Typer:
     """Adds the commands; returns `kpi`, which takes more."""
-    kpi = typer.Typer(help="Business numbers: export them.", no_args_is_help=True)
+    kpi = typer.Typer(help="Business numbers: list, export, check their definitions.", no_args_is_help=True)
+    kpi.command("list")(newest)
     kpi.command("export")(export)
+    kpi.command("check")(check)
     app.add_typer(kpi, name="kpi")
-
-    @kpi.callback()
-    def _group() -> None:
-        """Keeps `export` a command of its own while it is the only one."""
-
     return kpi
+
+
+def newest(url: Running = HERE, token: Token = "") -> None:
+    """The newest value of every KPI with what stands behind it."""
+    rows: list[list[object]] = []
+    for one in ask(url, token, "/api/v1/kpis")["values"]:
+        value = "—" if one["value"] is None else f"{one['value']:,.4g}"
+        rows.append(
+            [one["kpi_id"], one["basis"], one["dimension_value"], value, one["unit"], one["bucket_start"][:16],
+             one["sample_size"], one["excluded"], one["open_cases"], one["data_through"][:19]]
+        )  # fmt: skip
+    columns = ["kpi", "basis", "of", "value", "unit", "bucket", "n", "excluded", "open", "data through"]
+    show("KPIs", columns, rows)
+
+
+def check(
+    folder: Annotated[Path | None, typer.Argument(help="A folder of definitions; else the product's own.")] = None,
+) -> None:
+    """Check definitions: their form, and that the engine can compute their expressions. Needs no data."""
+    if folder is not None and not folder.is_dir():
+        raise InvalidInput(f"{folder} is no folder")
+    catalogue = load_catalogue(folder) if folder else load_catalogue()
+    with TemporaryDirectory(prefix="opsintel-check-") as scratch:
+        ch = open_clickhouse(load_settings(data_dir=Path(scratch), clickhouse_dsn=f"chdb://{scratch}/clickhouse"))
+        try:
+            migrate_clickhouse(ch)
+            wrong = wrong_expressions(ch, catalogue)
+        finally:
+            ch.close()
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+    typer.echo(f"{len(catalogue)} definitions can be computed")
 
 
 def export(

@@ -1,4 +1,4 @@
-"""The operator's commands: migrations, KPIs, alerts, control, audit."""
+"""The operator's commands: migrations, alerts, control, audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def register(app: typer.Typer) -> None:
     app.command()(migrate)
     for name, text, commands in (
         ("audit", "The chain of who did what.", {"verify": audit_verify}),
-        ("kpi", "Business numbers.", {"list": kpi_list}),
         ("alerts", "What is pending or firing.", {"list": alerts_list}),
         ("control", "Pause and resume edges and workflows.",
          {"targets": control_targets, "pause": control_pause, "resume": control_resume}),
@@ -81,19 +80,6 @@ def audit_verify() -> None:
     typer.echo(f"{report.entries} entries, {'the chain holds' if report.ok else 'THE CHAIN IS BROKEN'}")
     if not report.ok:
         raise typer.Exit(1)
-
-
-def kpi_list(url: Running = HERE, token: Token = "") -> None:
-    """The newest value of every KPI with what stands behind it."""
-    rows: list[list[object]] = []
-    for one in ask(url, token, "/api/v1/kpis")["values"]:
-        value = "—" if one["value"] is None else f"{one['value']:,.4g}"
-        rows.append(
-            [one["kpi_id"], one["basis"], one["dimension_value"], value, one["unit"], one["bucket_start"][:16],
-             one["sample_size"], one["excluded"], one["open_cases"], one["data_through"][:19]]
-        )  # fmt: skip
-    columns = ["kpi", "basis", "of", "value", "unit", "bucket", "n", "excluded", "open", "data through"]
-    show("KPIs", columns, rows)
 
 
 def alerts_list(url: Running = HERE, token: Token = "") -> None:

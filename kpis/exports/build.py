@@ -372,7 +372,8 @@ def _summed(rows: Sequence[Mapping[str, Any]]) -> Headline:
 
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> Headline:
-    return replace(_summed(rows), value=float(sum(row["Numerators"] for row in rows)))
+    counted = float(sum(row["Numerators"] for row in rows)) if rows else None
+    return replace(_summed(rows), value=counted)
 
 
 def _newest(rows: Sequence[Mapping[str, Any]]) -> Headline:

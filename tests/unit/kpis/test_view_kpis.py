@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core import ManualClock
-from kpis import KpiJobs, KpiValue, load_catalogue, series
+from kpis import Catalogue, KpiJobs, KpiValue, load_catalogue, series
+from kpis.checking import wrong_expressions
 from storage import ClickHouse
 from tests.unit.kpis.events import Event, load_events, moment
 
@@ -306,3 +309,11 @@ def stored(ch: ClickHouse, tenant: str) -> dict[tuple[Any, ...], tuple[Any, ...]
         {"tenant": tenant},
     ).rows
     return {tuple(row[:4]): tuple(row[4:]) for row in rows}
+
+
+def test_a_wrong_expression_is_named_with_its_file_and_key(clickhouse: ClickHouse) -> None:
+    catalogue = load_catalogue()
+    assert wrong_expressions(clickhouse, catalogue) == []
+    broken = replace(catalogue.get("restock_rate"), numerator="Dispositon = 'restock'")
+    (said,) = wrong_expressions(clickhouse, Catalogue(MappingProxyType({broken.id: broken})))
+    assert said.startswith("restock_rate.toml: numerator: \"Dispositon = 'restock'\": the engine rejects")
