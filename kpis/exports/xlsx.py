@@ -193,7 +193,7 @@ class _KpiSheet:
         zone = plain_text(report.timezone)
         columns = [
             _Column("Basis", 16), _Column("Dimension", 14), _Column("Of", 24), _Column(f"Start ({zone})", 18),
-            _Column(f"End ({zone})", 18), _Column("Start (UTC)", 18),
+            _Column(f"End ({zone})", 18), _Column("Start in UTC", 18),
             _Column("Value" if self._lengths else f"Value ({_unit(kpi)})", 14), _Column("Target", 14),
         ]  # fmt: skip
         columns += [_Column("Value (seconds)", 16)] if self._lengths else []
@@ -326,7 +326,8 @@ def _definitions(workbook: Any, styles: Styles, report: Report) -> None:
     _header(sheet, styles, 0, [_Column("KPI", 34), _Column("Version", 10), _Column("What", 24), _Column("Text", 110)])
     row = 1
     for kpi in report.kpis:
-        for label, text in (("Question", kpi.question), *kpi.definition):
+        asked = () if "Question" in dict(kpi.definition) else (("Question", kpi.question),)
+        for label, text in (*asked, *kpi.definition):
             _text(sheet, row, 0, kpi.name)
             _number(sheet, row, 1, kpi.version)
             _text(sheet, row, 2, label, styles.strong)

@@ -71,7 +71,7 @@ def test_numbers_are_numbers_and_times_are_dates_of_the_zone() -> None:
     book = workbook(report(kpi(points=[day(0, 0.9), day(1, None, complete=False)]), timezone="Europe/Berlin"))
     sheet = book["Fill rate"]
     head, first, second = ([cell.value for cell in row] for row in sheet.iter_rows())
-    assert head[3:8] == ["Start (Europe/Berlin)", "End (Europe/Berlin)", "Start (UTC)", "Value (ratio)", "Target"]
+    assert head[3:8] == ["Start (Europe/Berlin)", "End (Europe/Berlin)", "Start in UTC", "Value (ratio)", "Target"]
     assert first[3:9] == [datetime(2026, 3, 2, 1), datetime(2026, 3, 3, 1), datetime(2026, 3, 2), 0.9, 0.95, 9]  # noqa: DTZ001 - workbooks know no zone
     assert (second[6], second[-1]) == (None, "not yet")
     assert sheet["D2"].is_date
