@@ -88,7 +88,7 @@ def export(
     token: Token = "",
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
-    """Write KPIs to a spreadsheet, a CSV or a Parquet file; it takes the place of an old one once it is whole."""
+    """Write KPIs as XLSX, CSV, Parquet or a PDF report; the file takes the place of an old one once it is whole."""
     kind = format_named(format or file.suffix.removeprefix(".") or "xlsx")
     since, until = _moment(start, "start"), _moment(end, "end")
     with _whole(file) as out:

@@ -1,7 +1,7 @@
 """Business metrics: the KPI catalogue, the jobs that compute it, and the readers of its values."""
 
 from kpis.definitions import Basis, Catalogue, KpiDefinition, load_catalogue
-from kpis.jobs import KpiJobs, RunReport
+from kpis.jobs import KpiJobs
 from kpis.process import (
     CaseFilter,
     CaseJobs,
@@ -18,6 +18,7 @@ from kpis.process import (
     variants,
     waiting_now,
 )
+from kpis.run_report import RunReport
 from kpis.schedule import KpiSchedule
 from kpis.values import KpiValue, SeriesKey, explain, latest_values, series, trends
 

@@ -1,8 +1,9 @@
-"""The KPI catalogue: definitions are data, a `.toml` with the meaning and two `.sql` files with the arithmetic.
+"""The KPI catalogue: definitions are data, a `.toml` with the meaning.
 
-`<id>.sql` computes the values of given buckets, `<id>.touched.sql` names the buckets that newly received data change.
-A change of meaning is a new version; values of another version are never mixed in. Loading checks form, not truth:
-that a statement computes what its description says is for the tests.
+The arithmetic is in it, too, as expressions over a canonical view; or in two statements beside it: `<id>.sql` computes
+the values of given buckets, `<id>.touched.sql` names the buckets that newly received data change. A change of meaning
+is a new version; values of another version are never mixed in. Loading checks form, not truth: that the engine can
+compute an expression is for `kpis.checking`, that it computes what its description says is for the tests.
 """
 
 from __future__ import annotations

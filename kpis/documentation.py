@@ -19,8 +19,8 @@ A KPI is a definition (`<id>.toml`): expressions over a canonical view (see belo
 given buckets (`<id>.sql`) and one that names the buckets which newly received data change (`<id>.touched.sql`). A new
 meaning is a new version: its values are computed anew, and values of two versions are never shown as one series.
 
-The jobs run every `kpi_interval_s` seconds. They look at what was received since their last run, recompute the hours
-and days it touches, and write them to `kpi_values`; late and repeated data thus change the bucket they belong to, and
+The jobs run every `kpi_interval_s` seconds. They look at what was received since their last run, recompute the buckets
+it touches, and write them to `kpi_values`; late and repeated data thus change the bucket they belong to, and
 no other. Once a day everything is computed anew. Hours, days, weeks (from Monday) and months begin in the configured
 `timezone`.
 
@@ -37,6 +37,8 @@ touched cases differ from before. Sums are of whole millionths, so that they do 
 |---|---|
 {views}
 
+## Values
+
 Every value carries:
 
 | field | meaning |
@@ -51,7 +53,8 @@ Every value carries:
 
 The latest value of a KPI is that of its newest *settled* bucket: one in which no more than the definition's share of
 cases is open. So a morning on which three of four hundred lines were decided does not stand for the fill rate. Where no
-bucket is settled it is the newest with a value.
+bucket is settled it is the newest with a value. Of a KPI that only counts, a bucket that is not over does not stand
+either.
 """
 
 

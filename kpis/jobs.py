@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, OpsintelError, StoreUnavailable, get_logger
 from kpis.definitions import Catalogue, KpiDefinition
 from kpis.periods import Calendar, Grain
+from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_values import ViewValues
 from metrics.read_models import as_utc, sql_second, sql_time
@@ -32,26 +32,6 @@ DAY = timedelta(days=1)
 LONGEST_BUCKET = timedelta(hours=26)
 CHUNK = timedelta(days=7)
 LIMITS = {"max_bytes_before_external_group_by": 256 << 20, "max_bytes_before_external_sort": 256 << 20}
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did: (tenant, KPI) pairs computed and found unchanged, buckets, rows written, failures as text."""
-
-    computed: int = 0
-    unchanged: int = 0
-    buckets: int = 0
-    rows: int = 0
-    failures: tuple[str, ...] = ()
-
-    def __add__(self, other: RunReport) -> RunReport:
-        return RunReport(
-            self.computed + other.computed,
-            self.unchanged + other.unchanged,
-            self.buckets + other.buckets,
-            self.rows + other.rows,
-            self.failures + other.failures,
-        )
 
 
 class KpiJobs:
@@ -110,13 +90,12 @@ class KpiJobs:
 
     def _from_views(self, tenant: str, everything: bool) -> RunReport:
         try:
-            done = self._view_values.run(tenant, everything=everything)
+            return self._view_values.run(tenant, everything=everything)
         except StoreUnavailable:
             raise
         except OpsintelError as problem:
             log.error("kpis failed", tenant=tenant, error=str(problem))
             return RunReport(failures=(f"{tenant}: KPIs over views: {problem}",))
-        return RunReport(done.computed, done.unchanged, done.buckets, done.rows)
 
     def _tenant_names(self) -> Sequence[str]:
         if self._tenants is None:

@@ -87,6 +87,14 @@ def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
     return found
 
 
+def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
+    """Measures by the view that they read."""
+    found: dict[str, list[Measure]] = {}
+    for measure in measures:
+        found.setdefault(measure.view, []).append(measure)
+    return found
+
+
 def facts_sql(chosen: Sequence[Measure]) -> str:
     """The array of facts of a row, those that say something."""
     tuples = ",\n        ".join(measure.fact(number) for number, measure in enumerate(chosen))

@@ -17,10 +17,10 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 Grain = Literal["minute", "hour", "day", "week", "month"]
-GRAINS: tuple[Grain, ...] = ("minute", "hour", "day", "week", "month")
 Months = Literal["calendar", "445", "454", "544"]
 
 FIRST_YEAR, LAST_YEAR = 1971, 2100
+"""Nothing outside of them is in a bucket."""
 
 
 @dataclass(frozen=True)

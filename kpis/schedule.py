@@ -15,7 +15,8 @@ from typing import Protocol
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from core import OpsintelError, get_logger
-from kpis.jobs import KpiJobs, RunReport
+from kpis.jobs import KpiJobs
+from kpis.run_report import RunReport
 
 log = get_logger(__name__)
 

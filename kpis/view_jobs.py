@@ -16,12 +16,24 @@ by their own time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, get_logger
+from kpis.changes import (
+    ALWAYS,
+    CASES_AT_ONCE,
+    EVENTS_AT_ONCE,
+    IN_RANGE,
+    NOTED,
+    OVERLAP,
+    SELECTION,
+    SETTLED,
+    TOUCHED,
+    Change,
+)
 from kpis.measures import Measure, facts_sql, parameters
 from kpis.views import VIEWS, View, model
 from storage import load_sql
@@ -31,28 +43,11 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-OVERLAP = timedelta(minutes=10)
-"""How long after its beginning an insert may become visible and still be noticed."""
-SETTLED = timedelta(seconds=3)
-"""A note younger than this may be seen before its events; its segment is taken in once more by the next run."""
-NOTED = timedelta(days=2)
-"""Changes are kept for a day more than this."""
-CASES_AT_ONCE = 50_000
-EVENTS_AT_ONCE = 400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
 LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
 BEGUN = 0
 """The model in the mark of a run that has not ended."""
-SELECTION, FACTS, TABLE = "/*selection*/", "/*facts*/", "/*table*/"
-IN_RANGE = "CaseId > {low:String} AND CaseId <= {high:String}"
-TOUCHED = f"""{IN_RANGE}
-        AND CaseId IN (
-            SELECT CaseId FROM case_changes
-            WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
-                AND Stream = {{stream:String}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
-
-_Change = tuple[datetime, int]
+FACTS, TABLE = "/*facts*/", "/*table*/"
 Hours = set[tuple[int, int]]
 """Number of a measure of the view, and the second at which a local hour begins."""
 
@@ -71,7 +66,7 @@ class Changed:
 class _Mark:
     model: int
     through: datetime
-    taken: Mapping[int, _Change]
+    taken: Mapping[int, Change]
 
 
 class ViewJobs:
@@ -91,6 +86,7 @@ class ViewJobs:
         self._stopping = threading.Event()
         self._version = 0
         self._next = _Mark(BEGUN, EPOCH, {})
+        self._columns: dict[str, list[str]] = {}
 
     def stop(self) -> None:
         """Ends a run under way after its current statement."""
@@ -187,12 +183,12 @@ class ViewJobs:
             **params,
             "earliest": max(ALWAYS, earliest),
             "names": list(view.names),
+            "details": list(self._details(str(params["stream"]))),
             "pairs": [
                 (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs
             ],
-            "details": list(self._details(str(params["stream"]))),
         }
-        columns = ", ".join(self._columns(view))
+        columns = ", ".join(self._filled(view))
         version = self._next_version()
         select = view.statement().replace(SELECTION, selection)
         self._ch.command(
@@ -215,9 +211,12 @@ class ViewJobs:
         ).rows
         return {(int(number), int(hour)): int(found) for number, hour, found in rows}
 
-    def _columns(self, view: View) -> list[str]:
-        rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": view.table}).rows
-        return [name for (name,) in rows if name not in ("TenantId", "Version", "Gone")]
+    def _filled(self, view: View) -> list[str]:
+        """The columns that the view's statement gives."""
+        if view.table not in self._columns:
+            rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": view.table}).rows
+            self._columns[view.table] = [name for (name,) in rows if name not in ("TenantId", "Version", "Gone")]
+        return self._columns[view.table]
 
     def _next_version(self) -> int:
         self._version = max(self._version + 1, self._clock.time_ns())
@@ -225,7 +224,7 @@ class ViewJobs:
 
     # --- how far it has come ---
 
-    def _changes(self, tenant: str, since: datetime) -> dict[int, _Change]:
+    def _changes(self, tenant: str, since: datetime) -> dict[int, Change]:
         rows = self._ch.query(load_sql("kpis", "view_changes"), {"tenant": tenant, "since": since}).rows
         return {int(segment): (inserted, int(count)) for segment, inserted, count in rows}
 
@@ -234,11 +233,3 @@ class ViewJobs:
         for number, through, taken in rows:
             return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
         return None
-
-
-def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
-    """Measures by the view that they read."""
-    found: dict[str, list[Measure]] = {}
-    for measure in measures:
-        found.setdefault(measure.view, []).append(measure)
-    return found

@@ -7,16 +7,16 @@ empty. What could not be stored is done by the next run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
 from kpis.definitions import Catalogue
-from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, parameters, value_of
-from kpis.periods import Calendar, Grain
+from kpis.measures import MILLIONTHS, Measure, by_view, facts_sql, measures, parameters, value_of
+from kpis.periods import FIRST_YEAR, LAST_YEAR, Calendar, Grain
+from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
-from kpis.view_jobs import EPOCH, FACTS, LIMITS, TABLE, Changed, Hours, ViewJobs, by_view
+from kpis.view_jobs import EPOCH, FACTS, LIMITS, TABLE, Changed, Hours, ViewJobs
 from kpis.views import VIEWS, View
 from storage import load_sql
 
@@ -25,18 +25,8 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
-Key = tuple[int, str, int]
+Key = tuple[int, Grain, int]
 """Number of a measure, grain, second at which the bucket begins."""
-
-
-@dataclass(frozen=True)
-class Computed:
-    """What a run did: definitions computed or found unchanged, buckets, and rows written."""
-
-    computed: int = 0
-    unchanged: int = 0
-    buckets: int = 0
-    rows: int = 0
 
 
 class ViewValues:
@@ -60,10 +50,10 @@ class ViewValues:
         """Ends a run under way after its current statement; the next run does what is left."""
         self._views.stop()
 
-    def run(self, tenant: str, *, everything: bool = False) -> Computed:
+    def run(self, tenant: str, *, everything: bool = False) -> RunReport:
         """Takes in what was received since the last run, or everything."""
         if not self._definitions:
-            return Computed()
+            return RunReport()
         every = everything or self._pending.get(tenant, {}) is None or self._new_versions(tenant)
         changed = self._views.run(tenant, self._measures, self._calendar.timezone, everything=everything)
         hours = self._remember(tenant, changed, every)
@@ -71,7 +61,7 @@ class ViewValues:
             if changed.cases:
                 self._views.keep(tenant)
                 self._store_runs(tenant, changed.through)
-            return Computed(unchanged=len(self._definitions))
+            return RunReport(unchanged=len(self._definitions))
         done = self._store(tenant, hours, changed.through)
         self._store_runs(tenant, changed.through)
         self._views.keep(tenant)
@@ -95,7 +85,7 @@ class ViewValues:
         done = {(name, int(version)) for name, version in rows}
         return any((definition.id, definition.version) not in done for definition in self._definitions)
 
-    def _store(self, tenant: str, hours: dict[str, Hours] | None, through: datetime) -> Computed:
+    def _store(self, tenant: str, hours: dict[str, Hours] | None, through: datetime) -> RunReport:
         buckets = written = 0
         for view in VIEWS:
             chosen = self._measures.get(view.name)
@@ -109,17 +99,17 @@ class ViewValues:
             for at in range(0, len(rows), ROWS_AT_ONCE):
                 self._ch.insert_rows("kpi_values", COLUMNS, rows[at : at + ROWS_AT_ONCE])
             buckets, written = buckets + len(keys), written + len(rows)
-        return Computed(computed=len(self._definitions), buckets=buckets, rows=written)
+        return RunReport(computed=len(self._definitions), buckets=buckets, rows=written)
 
     def _buckets(self, hours: Hours) -> set[Key]:
         """The buckets of all grains that the hours lie in."""
         found: set[Key] = set()
-        starts: dict[int, list[tuple[str, int]]] = {}
+        starts: dict[int, list[tuple[Grain, int]]] = {}
         for number, hour in hours:
             if hour not in starts:
                 at = datetime.fromtimestamp(hour, UTC)
-                coarse = [(grain, int(self._calendar.start(grain, at).timestamp())) for grain in COARSE]
-                starts[hour] = [("hour", hour), *coarse]
+                starts[hour] = [("hour", hour)]
+                starts[hour] += [(grain, int(self._calendar.start(grain, at).timestamp())) for grain in COARSE]
             found |= {(number, grain, start) for grain, start in starts[hour]}
         return found
 
@@ -146,26 +136,18 @@ class ViewValues:
         }
         text = load_sql("kpis", "view_buckets").replace(FACTS, facts_sql(chosen)).replace(TABLE, view.table)
         rows = self._ch.query(text, params, LIMITS).rows
-        return {(int(row[0]), str(row[1]), int(row[2])): tuple(row[3:]) for row in rows}
+        return {(int(row[0]), row[1], int(row[2])): tuple(row[3:]) for row in rows}
 
     def _span(self, tenant: str, view: View, wanted: set[Key] | None) -> tuple[int, int]:
         """From the first second that matters to the first that does not."""
         if wanted is not None:
             starts = [start for _, _, start in wanted]
-            after = [self._end(grain, start) for _, grain, start in wanted]
-            return min(starts), max(after)
+            after = [self._calendar.end(grain, datetime.fromtimestamp(start, UTC)) for _, grain, start in wanted]
+            return min(starts), int(max(after).timestamp())
         text = load_sql("kpis", "view_years").replace(TABLE, view.table)
         first, last = self._ch.query(text, {"tenant": tenant}).rows[0]
-        years = self._calendar.starts("day", max(1971, int(first) - 1), min(2100, int(last) + 3))
+        years = self._calendar.starts("day", max(FIRST_YEAR, int(first) - 1), min(LAST_YEAR, int(last) + 3))
         return years[0], years[-1]
-
-    def _end(self, grain: str, start: int) -> int:
-        if grain == "hour":
-            return start + 3_600
-        for known in COARSE:
-            if known == grain:
-                return int(self._calendar.end(known, datetime.fromtimestamp(start, UTC)).timestamp())
-        raise KeyError(grain)
 
     def _rows(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
+from io import SEEK_END
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 
@@ -49,8 +51,8 @@ def export(
     Text cells are never formulas. Each KPI comes with definition version, target and data-through time.
     """
     found, who, kind = services(request), viewer(request), format_named(format)
-    file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed when sent
-    try:
+    with ExitStack() as unsent:
+        file: SpooledTemporaryFile[bytes] = unsent.enter_context(SpooledTemporaryFile(max_size=IN_MEMORY))
         name = export_kpis(
             found.ch,
             found.catalogue,
@@ -66,12 +68,10 @@ def export(
             dimensions=dimension or (),
             dimension_values=dimension_value or (),
         )
-        file.seek(0, 2)
+        file.seek(0, SEEK_END)
         size = file.tell()
         file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+        unsent.pop_all()  # from here on whoever sends it closes it
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
     return StreamingResponse(_chunks(file), media_type=kind.media_type, headers=headers)
 

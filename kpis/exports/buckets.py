@@ -1,4 +1,4 @@
-"""Where a bucket ends, and the period before a period, as the clock on the wall of a time zone counts them.
+"""The period before a period, and which buckets are over, as the clock on the wall of a time zone counts them.
 
 A day of a change to or from daylight-saving time has 23 or 25 hours; every length here is one of the wall's clock.
 """
@@ -17,15 +17,6 @@ LENGTHS = {
     "month": timedelta(days=28),
 }
 """The shortest that a bucket of a grain is on the wall's clock, the shortest first."""
-
-
-def bucket_end(grain: str, start: datetime, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at which the bucket ends that begins at `start`; a month is one of the calendar."""
-    if grain in ("minute", "hour"):
-        return (start.astimezone(UTC) + LENGTHS[grain]).astimezone(UTC)
-    local = start.astimezone(zone).replace(tzinfo=None)
-    after = _months_later(local, 1) if grain == "month" else local + LENGTHS[grain]
-    return after.replace(tzinfo=zone).astimezone(UTC)
 
 
 def period_before(start: datetime, end: datetime, zone: ZoneInfo) -> datetime:

@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 
 from core import InvalidInput, TooLarge
 from kpis.definitions import Catalogue, KpiDefinition
-from kpis.exports.buckets import LENGTHS, bucket_count, bucket_end, last_over, period_before
+from kpis.exports.buckets import LENGTHS, bucket_count, last_over, period_before
 from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries
+from kpis.periods import Calendar, Grain
 from kpis.values import FIRST, LAST, STORED, explain
 from metrics.read_models import as_utc, sql_second
 from storage import load_sql
@@ -71,11 +72,12 @@ def usual_start(grain: str, end: datetime) -> datetime:
     return end - length if end - FIRST > length else FIRST
 
 
-def require_grain(grain: str) -> str:
+def require_grain(grain: str) -> Grain:
     """The grain. Raises InvalidInput for an unknown one."""
-    if grain not in STORED:
-        raise InvalidInput(f"there is no grain {grain[:40]!r}", hint=f"a grain is {', '.join(STORED)}")
-    return grain
+    for known in STORED:
+        if grain == known:
+            return known
+    raise InvalidInput(f"there is no grain {grain[:40]!r}", hint=f"a grain is {', '.join(STORED)}")
 
 
 def build_report(
@@ -89,14 +91,16 @@ def build_report(
     title: str = "Key performance indicators",
     brand: Brand | None = None,
     report_id: str = "",
+    page: int = PAGE,
 ) -> Report:
     """The report; its points are read when they are asked for, in any order and as often as wanted.
 
-    timezone: the IANA name of the zone in which the jobs count days. Raises NotFound for an unknown KPI, InvalidInput
-    for an unknown grain or dimension or an inverted period, TooLarge for more than can be exported at once.
+    timezone: the IANA name of the zone in which the jobs count days. page: how many points are read at a time. Raises
+    NotFound for an unknown KPI, InvalidInput for an unknown grain or dimension or an inverted period, TooLarge for more
+    than can be exported at once.
     """
     definitions = _checked(catalogue, question)
-    zone = ZoneInfo(timezone)
+    zone, calendar = ZoneInfo(timezone), Calendar(timezone)
     found = _listing(ch, tenant, definitions, question)
     by_kpi: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in found:
@@ -105,7 +109,7 @@ def build_report(
     kpis = []
     for definition in definitions:
         rows = by_kpi[definition.id]
-        pages = _Pages(ch, tenant, definition, question, now, zone)
+        pages = _Pages(ch, tenant, definition, question, now, calendar, page)
         through = max((as_utc(row["DataThrough"]) for row in rows), default=None)
         kpis.append(
             ReportKpi(
@@ -254,11 +258,13 @@ class _Pages:
         definition: KpiDefinition,
         question: ExportQuestion,
         now: datetime,
-        zone: ZoneInfo,
+        calendar: Calendar,
+        page: int,
     ) -> None:
-        self._ch, self._grain, self._now, self._zone = ch, question.grain, now, zone
+        self._ch, self._grain, self._now, self._calendar = ch, require_grain(question.grain), now, calendar
+        self._page = page
         self._share = definition.settled_open_share
-        self._bound = _bound(tenant, question) | {"kpi": definition.id, "version": definition.version, "limit": PAGE}
+        self._bound = _bound(tenant, question) | {"kpi": definition.id, "version": definition.version, "limit": page}
         self._before = int(question.start.timestamp()) - 1
         self._after: _Cursor | None = None
         self._rows: list[tuple[Any, ...]] = []
@@ -287,17 +293,17 @@ class _Pages:
         basis, dimension, value, after = cursor
         place_bound = {"basis": basis, "dimension": dimension, "dimension_value": value, "after": after}
         rows = self._ch.query(load_sql("kpis", "export_points"), self._bound | place_bound).rows
-        self._after, self._last_page = cursor, len(rows) < PAGE
+        self._after, self._last_page = cursor, len(rows) < self._page
         # Compared once more, so that it ends whatever order of names the engine has.
         self._rows = [row for row in rows if _cursor(row) > cursor]
         return self._rows
 
     def _point(self, row: tuple[Any, ...]) -> Point:
         if (span := self._spans.get(row[3])) is None:
-            if len(self._spans) >= PAGE:
+            if len(self._spans) >= self._page:
                 self._spans.clear()
             start = datetime.fromtimestamp(row[3], UTC)
-            span = self._spans[row[3]] = (start, bucket_end(self._grain, start, self._zone))
+            span = self._spans[row[3]] = (start, self._calendar.end(self._grain, start))
         start, end = span
         value, numerator, denominator, sample, excluded, opens = row[4:]
         settled = opens <= self._share * (opens + sample)

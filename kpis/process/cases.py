@@ -20,6 +20,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core import Clock, get_logger
+from kpis.changes import (
+    ALWAYS,
+    CASES_AT_ONCE,
+    EVENTS_AT_ONCE,
+    IN_RANGE,
+    NOTED,
+    OVERLAP,
+    SELECTION,
+    SETTLED,
+    TOUCHED,
+    Change,
+)
 from kpis.process.streams import ValueStream, value_streams
 from storage import ClickHouse, load_sql
 
@@ -27,15 +39,6 @@ log = get_logger(__name__)
 
 _ROOM = "kpis.process"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OVERLAP = timedelta(minutes=10)
-"""How long after its beginning an insert may become visible and still be noticed."""
-SETTLED = timedelta(seconds=3)
-"""A note younger than this may be seen before its events: the tables of one insert become visible one after the other.
-Its segment is taken in, and once more by the next run."""
-NOTED = timedelta(days=2)
-"""After a longer absence a stream is made anew: its changes are kept for a day more than this."""
-EVENTS_AT_ONCE = 400_000
-CASES_AT_ONCE = 50_000
 DELETED_AT_ONCE = 10_000
 LIMITS = {
     "max_bytes_before_external_group_by": 512 << 20,
@@ -47,14 +50,6 @@ UNKEPT = (
     "retail.event.origin.id", "retail.objects", "retail.actor.type", "retail.resource",
 )  # fmt: skip
 """Attributes that say nothing about a case which its row does not say already."""
-SELECTION = "/*selection*/"
-IN_RANGE = "CaseId > {low:String} AND CaseId <= {high:String}"
-TOUCHED = f"""{IN_RANGE}
-        AND CaseId IN (
-            SELECT CaseId FROM case_changes
-            WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
-                AND Stream = {{stream:String}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
-"""Ranges, so that many cases together read the table once and not once for each statement."""
 APART = 16
 """So many of the touched cases, those that go back furthest, are made apart: one old case is not to make a run read all
 months since it began for all cases, and few cases are found by the primary key."""
@@ -62,8 +57,6 @@ APART_FROM = f"NOT has({{apart:Array(String)}}, CaseId) AND {TOUCHED}"
 THESE = "CaseId IN {apart:Array(String)}"
 ROUNDED = timedelta(seconds=1)
 """More than a nanosecond loses where it becomes a microsecond."""
-ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
-"""The engine's first moment."""
 VERSION_FORMAT = 2
 """Raised when `build_cases.sql` gives another result for the same events."""
 
@@ -77,14 +70,11 @@ class CasesReport:
     cases: int = 0
 
 
-_Change = tuple[datetime, int]
-
-
 @dataclass(frozen=True)
 class _Mark:
     model: int
     through: datetime
-    taken: Mapping[int, _Change]
+    taken: Mapping[int, Change]
 
 
 class CaseJobs:
@@ -103,7 +93,7 @@ class CaseJobs:
         self._ch, self._clock, self._streams, self._apart = ch, clock, streams, apart
         self._overlap, self._settled_after = overlap, settled
         self._running, self._stopping = threading.Lock(), threading.Event()
-        self._taken: dict[tuple[str, str], dict[int, _Change]] = {}
+        self._taken: dict[tuple[str, str], dict[int, Change]] = {}
         self._known: set[tuple[str, str]] = set()
         self._looked: datetime | None = None
         self._by_object: dict[tuple[str, str], tuple[str, str]] = {}
@@ -171,7 +161,7 @@ class CaseJobs:
         self._taken[tenant, stream] = settled
         return CasesReport(streams=1, cases=written)
 
-    def _changes(self, tenant: str, stream: str, since: datetime) -> dict[int, _Change]:
+    def _changes(self, tenant: str, stream: str, since: datetime) -> dict[int, Change]:
         """By segment: when its newest change was inserted, and how many there are."""
         params = {"tenant": tenant, "stream": stream, "since": since}
         rows = self._ch.query(load_sql(_ROOM, "case_changes"), params).rows
@@ -188,7 +178,7 @@ class CaseJobs:
             cases, low = cases + int(count), high
         return cases
 
-    def _settled(self, changes: Mapping[int, _Change], now: datetime) -> dict[int, _Change]:
+    def _settled(self, changes: Mapping[int, Change], now: datetime) -> dict[int, Change]:
         return {segment: one for segment, one in changes.items() if one[0] <= now - self._settled_after}
 
     def _build_touched(self, tenant: str, stream: str, model: int, params: Mapping[str, Any]) -> None:

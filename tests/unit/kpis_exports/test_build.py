@@ -10,19 +10,22 @@ import pytest
 
 from core import InvalidInput, NotFound, OpsintelError, TooLarge
 from kpis import load_catalogue
-from kpis.exports import build
-from kpis.exports.buckets import bucket_end, last_over, period_before
-from kpis.exports.build import ExportQuestion, build_report
+from kpis.exports.buckets import last_over, period_before
+from kpis.exports.build import PAGE, ExportQuestion, build_report
 from kpis.exports.report import Report
+from kpis.periods import Calendar
 from storage import ClickHouse
 from tests.unit.kpis_exports.reports import DAY, NOW, START, store
 
 BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN_CALENDAR = Calendar("Europe/Berlin")
 QUESTION = ExportQuestion(START, START + 10 * DAY, kpis=("fill_rate",))
 
 
-def built(ch: ClickHouse, tenant: str, question: ExportQuestion = QUESTION, timezone: str = "UTC") -> Report:
-    return build_report(ch, tenant, load_catalogue(), question, now=NOW, timezone=timezone)
+def built(
+    ch: ClickHouse, tenant: str, question: ExportQuestion = QUESTION, timezone: str = "UTC", page: int = PAGE
+) -> Report:
+    return build_report(ch, tenant, load_catalogue(), question, now=NOW, timezone=timezone, page=page)
 
 
 def test_points_of_the_period_by_basis_the_totals_first(clickhouse: ClickHouse, tenant: str) -> None:
@@ -40,10 +43,7 @@ def test_points_of_the_period_by_basis_the_totals_first(clickhouse: ClickHouse, 
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 100])
-def test_pages_lose_and_double_nothing(
-    clickhouse: ClickHouse, tenant: str, page: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "PAGE", page)
+def test_pages_lose_and_double_nothing(clickhouse: ClickHouse, tenant: str, page: int) -> None:
     edges = ["", "a->b", "b->c", "ü->ö"]
     rows = [
         {"KpiId": "integration_failure_rate", "Basis": "", "Dimension": edge and "edge", "DimensionValue": edge,
@@ -52,7 +52,7 @@ def test_pages_lose_and_double_nothing(
     ]  # fmt: skip
     store(clickhouse, tenant, rows)
     question = replace(QUESTION, kpis=("integration_failure_rate",), dimensions=("*",))
-    (kpi,) = built(clickhouse, tenant, question).kpis
+    (kpi,) = built(clickhouse, tenant, question, page=page).kpis
     assert [series.dimension_value for series in kpi.series] == edges
     for series in (*kpi.series, *reversed(kpi.series)):
         assert [point.value for point in series.points] == [0.5, 1.5, 2.5], series.dimension_value
@@ -131,10 +131,10 @@ def test_days_of_a_change_of_the_clock(clickhouse: ClickHouse, tenant: str) -> N
     ).kpis[0].series[0].points  # fmt: skip
     assert point.end - point.start == timedelta(hours=23)
     autumn = datetime(2026, 10, 24, 22, tzinfo=UTC)
-    assert bucket_end("day", autumn, BERLIN) - autumn == timedelta(hours=25)
-    assert bucket_end("week", autumn - 6 * DAY, BERLIN) - autumn == timedelta(hours=25)
-    assert bucket_end("hour", autumn, BERLIN) - autumn == timedelta(hours=1)
-    assert bucket_end("month", datetime(2026, 2, 28, 23, tzinfo=UTC), BERLIN) == datetime(2026, 3, 31, 22, tzinfo=UTC)
+    assert BERLIN_CALENDAR.end("day", autumn) - autumn == timedelta(hours=25)
+    assert BERLIN_CALENDAR.end("week", autumn - 6 * DAY) - autumn == timedelta(hours=25)
+    assert BERLIN_CALENDAR.end("hour", autumn) - autumn == timedelta(hours=1)
+    assert BERLIN_CALENDAR.end("month", datetime(2026, 2, 28, 23, tzinfo=UTC)) == datetime(2026, 3, 31, 22, tzinfo=UTC)
 
 
 def test_the_period_before_is_as_long_on_the_wall() -> None:
