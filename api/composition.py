@@ -116,7 +116,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         cases=CaseJobs(ch, clock, models.streams),
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
-        kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
+        kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details),
         alerts=alerts,
         control=control,
         audit=audit,

@@ -19,6 +19,7 @@ from kpis.periods import Calendar, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_values import ViewValues
+from kpis.views import Details
 from metrics.read_models import as_utc, sql_second, sql_time
 from storage import load_sql
 
@@ -39,6 +40,7 @@ class KpiJobs:
 
     tenants: the names, a function that gives them, or None for everybody who has data. timezone: the IANA zone whose
     hours and days are the buckets. overlap: how far before the last receipt taken in a run looks again.
+    details: see `kpis.views.Details`.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class KpiJobs:
         *,
         timezone: str = "UTC",
         overlap: timedelta = timedelta(minutes=1),
-        details: Callable[[str], Sequence[str]] = lambda _: (),
+        details: Callable[[], Details] = dict,
     ) -> None:
         self._ch, self._clock, self._catalogue, self._tenants = ch, clock, catalogue, tenants
         self._timezone, self._overlap = timezone, overlap

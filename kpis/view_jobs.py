@@ -35,7 +35,7 @@ from kpis.changes import (
     Change,
 )
 from kpis.measures import Measure, facts_sql, parameters
-from kpis.views import VIEWS, View, model
+from kpis.views import VIEWS, Details, View, model
 from storage import load_sql
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ViewJobs:
         self,
         ch: ClickHouse,
         clock: Clock,
-        details: Callable[[str], Sequence[str]] = lambda _: (),
+        details: Callable[[], Details] = dict,
         *,
         overlap: timedelta = OVERLAP,
         settled: timedelta = SETTLED,
@@ -85,6 +85,7 @@ class ViewJobs:
         self._overlap, self._settled_after = overlap, settled
         self._stopping = threading.Event()
         self._version = 0
+        self._told: Details = {}
         self._next = _Mark(BEGUN, EPOCH, {})
         self._columns: dict[str, list[str]] = {}
 
@@ -102,12 +103,14 @@ class ViewJobs:
         """
         now: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         mark = self._mark(tenant)
-        fresh = everything or mark is None or mark.model != model() or mark.through < now - NOTED
+        self._told = self._details()
+        number = model(self._told)
+        fresh = everything or mark is None or mark.model != number or mark.through < now - NOTED
         since = now - self._overlap if fresh or mark is None else mark.through - self._overlap
         changes = self._changes(tenant, since)
         settled = {segment: one for segment, one in changes.items() if one[0] <= now - self._settled_after}
         through = max((at for at, _ in changes.values()), default=now)
-        self._next = _Mark(model(), now, settled)
+        self._next = _Mark(number, now, settled)
         if fresh or mark is None:
             return Changed({}, True, self._rebuild(tenant), through)
         new = [segment for segment, seen in changes.items() if mark.taken.get(segment) != seen]
@@ -183,7 +186,7 @@ class ViewJobs:
             **params,
             "earliest": max(ALWAYS, earliest),
             "names": list(view.names),
-            "details": list(self._details(str(params["stream"]))),
+            "details": list(self._told.get(str(params["stream"]), ())),
             "pairs": [
                 (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs
             ],

@@ -17,7 +17,7 @@ from kpis.periods import FIRST_YEAR, LAST_YEAR, Calendar, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_jobs import EPOCH, FACTS, LIMITS, TABLE, Changed, Hours, ViewJobs
-from kpis.views import VIEWS, View
+from kpis.views import VIEWS, Details, View
 from storage import load_sql
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ViewValues:
         clock: Clock,
         catalogue: Catalogue,
         calendar: Calendar,
-        details: Callable[[str], Sequence[str]] = lambda _: (),
+        details: Callable[[], Details] = dict,
     ) -> None:
         self._ch, self._clock, self._calendar = ch, clock, calendar
         self._definitions = [definition for definition in catalogue if definition.view]

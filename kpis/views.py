@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -21,6 +22,9 @@ _TIME = re.compile(r"/\*time ([a-z0-9_.]+)\*/")
 
 Pair = tuple[str, str, tuple[str, ...], tuple[str, ...], str]
 """Kind, event that begins it, events that end it, attributes that say which belong together, attribute of its label."""
+
+Details = Mapping[str, Sequence[str]]
+"""By stream, the events that tell about a step of a case and are none of their own (a line of an order)."""
 
 PAIRS: tuple[Pair, ...] = (
     (
@@ -160,10 +164,10 @@ def view(name: str) -> View:
     return {one.name: one for one in VIEWS}[name]
 
 
-@cache
-def model() -> int:
+def model(details: Details) -> int:
     """Names what the rows depend on beside the events: another number, and all views are made anew."""
-    said = (_STATEMENTS, PAIRS, *((one.name, one.names, one.statement()) for one in VIEWS))
+    told = sorted((stream, tuple(sorted(names))) for stream, names in details.items() if names)
+    said = (_STATEMENTS, PAIRS, told, *((one.name, one.names, one.statement()) for one in VIEWS))
     return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
 

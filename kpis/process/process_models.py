@@ -43,6 +43,10 @@ class ProcessModels:
         """The calendars in force."""
         return self._current.calendars
 
+    def details(self) -> Mapping[str, tuple[str, ...]]:
+        """By stream, the events that tell about a step and are none of their own."""
+        return {name: stream.details for name, stream in self._current.streams.items()}
+
     def reload(self) -> ModelSet:
         """Reads the folder again and returns what is in force now.
 

@@ -50,7 +50,8 @@ class Shop:
 
     def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
         self.ch, self.tenant, self.clock = ch, tenant, ManualClock(NOW)
-        self.jobs = KpiJobs(ch, self.clock, load_catalogue(), [tenant], timezone=zone)
+        self.details: dict[str, tuple[str, ...]] = {O2C: ("retail.order.line.placed", "retail.order.line.shipped")}
+        self.jobs = KpiJobs(ch, self.clock, load_catalogue(), [tenant], timezone=zone, details=lambda: self.details)
 
     def take(self, *events: Event) -> None:
         load_events(self.ch, self.tenant, list(events), self.clock.now())
@@ -119,6 +120,49 @@ def test_orders(shop: Shop) -> None:
     assert shop.told("exception_resolution_time", "median", "2026-03-03T00:00") == (3600, 1, 0, 0)
     assert shop.told("exceptions_needing_people", "", "2026-03-03T00:00") == (1, 1, 0, 0)
     assert shop.told("touchpoints_per_case", "", "2026-03-04T00:00") == (1, 1, 2, 0)
+
+
+def test_missing_goods_and_the_warehouse(shop: Shop) -> None:
+    """One line of three waits a day for two units of seven; the first order waits two hours for its parcel."""
+    shop.take(
+        order("O1", "2026-03-02T08:00"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+        line("O1", 2, "2026-03-02T08:00", 4),
+        told(O2C, "O1", "order.backordered", "2026-03-02T09:00", 2, order_line_id="L1"),
+        told(O2C, "O1", "order.allocated", "2026-03-02T10:00"),
+        told(O2C, "O1", "order.packed", "2026-03-02T12:00"),
+        sent("O1", 1, "2026-03-03T09:00", 2),
+        order("O2", "2026-03-02T08:00"),
+        line("O2", 1, "2026-03-02T08:00", 1),
+        told(O2C, "O2", "order.line.placed", "2026-03-02T08:00", 1, amount="10"),
+    )
+    assert shop.told("stockout_rate", "line", "2026-03-02T00:00") == (1 / 3, 3, 1, 0)
+    assert shop.told("stockout_rate", "unit", "2026-03-02T00:00") == (2 / 7, 3, 1, 0)
+    assert shop.told("backorder_recovery_time", "median", "2026-03-03T00:00") == (86400, 1, 0, 0)
+    assert shop.told("allocation_time", "median", "2026-03-02T00:00") == (7200, 1, 0, 0)
+    assert shop.told("pick_and_pack_time", "p90", "2026-03-02T00:00") == (7200, 1, 0, 0)
+
+
+def test_work_counts_steps_and_not_their_details(shop: Shop) -> None:
+    """O1: three steps, one of them twice and by a person; its two lines are no steps. O2: two steps of the system."""
+    shop.take(
+        told(O2C, "O1", "order.placed", "2026-03-02T08:00", 1, actor_type="system"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+        line("O1", 2, "2026-03-02T08:00", 2),
+        told(O2C, "O1", "order.picked", "2026-03-02T09:00", actor_type="human"),
+        told(O2C, "O1", "order.picked", "2026-03-02T10:00", actor_type="human"),
+        told(O2C, "O2", "order.placed", "2026-03-02T08:00", 1, actor_type="system"),
+        told(O2C, "O2", "order.failed", "2026-03-02T09:00", actor_type="system"),
+        told(O2C, "O2", "exception.raised", "2026-03-02T08:30", exception_category="x", actor_type="system"),
+    )
+    assert shop.told("rework_rate", "case", "2026-03-02T00:00") == (1 / 2, 2, 0, 0)
+    assert shop.told("rework_rate", "step", "2026-03-02T00:00") == (1 / 6, 2, 0, 0)
+    assert shop.told("touchless_rate", "", "2026-03-02T00:00") == (1 / 2, 2, 0, 0)
+    assert shop.told("touchpoints_per_case", "", "2026-03-02T00:00") == (1, 2, 0, 0)
+    assert shop.told("exceptions_raised", "", "2026-03-02T00:00") == (1, 1, 0, 0)
+    shop.details.clear()
+    shop.take()
+    assert shop.told("rework_rate", "step", "2026-03-02T00:00") == (2 / 8, 2, 0, 0), "another model, another number"
 
 
 def test_what_is_awaited_joins_when_it_comes(shop: Shop) -> None:
