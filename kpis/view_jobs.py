@@ -35,7 +35,7 @@ from kpis.changes import (
     Change,
 )
 from kpis.measures import Measure, facts_sql, parameters
-from kpis.views import VIEWS, Details, View, model
+from kpis.views import CASES, RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
 
 if TYPE_CHECKING:
@@ -133,15 +133,15 @@ class ViewJobs:
 
     def _rebuild(self, tenant: str) -> int:
         made = 0
-        for (stream,) in self._ch.query(load_sql("kpis", "view_streams"), {"tenant": tenant}).rows:
+        for source, stream in self._streams("view_streams", {"tenant": tenant}):
             named = {"tenant": tenant, "stream": stream}
             low = ""
             asked = named | {"events": EVENTS_AT_ONCE}
-            for high, cases in self._ch.query(load_sql("kpis", "view_ranges"), asked, LIMITS).rows:
+            for high, cases in self._ch.query(_text("view_ranges", source), asked, LIMITS).rows:
                 for view in VIEWS:
                     if self._stopping.is_set():
                         return made
-                    if view.reads(stream):
+                    if view.reads(source, stream):
                         self._make(view, IN_RANGE, named | {"low": low, "high": high}, ALWAYS)
                 made, low = made + int(cases), high
         log.info("views made anew", tenant=tenant, cases=made)
@@ -159,9 +159,9 @@ class ViewJobs:
         named = {"tenant": tenant, "since": since, "segments": list(new)}
         hours: dict[str, Hours] = {}
         made = 0
-        for (stream,) in self._ch.query(load_sql("kpis", "view_changed_streams"), named).rows:
+        for source, stream in self._streams("view_changed_streams", named):
             ranges = self._ch.query(
-                load_sql("kpis", "view_changed_ranges"), named | {"stream": stream, "cases": CASES_AT_ONCE}
+                _text("view_changed_ranges", source), named | {"stream": stream, "cases": CASES_AT_ONCE}
             ).rows
             low = ""
             for high, cases, earliest in ranges:
@@ -169,11 +169,11 @@ class ViewJobs:
                 for view in VIEWS:
                     if self._stopping.is_set():
                         return Changed({}, False, made, through)
-                    if not view.reads(stream):
+                    if not view.reads(source, stream):
                         continue
                     measures = chosen.get(view.name, ())
                     before = self._sums(view, measures, params, tz)
-                    self._make(view, TOUCHED, params, earliest - timedelta(seconds=1))
+                    self._make(view, TOUCHED, params, ALWAYS if source == RECORDS else earliest - timedelta(seconds=1))
                     after = self._sums(view, measures, params, tz)
                     differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
                     hours.setdefault(view.name, set()).update(differ)
@@ -193,6 +193,7 @@ class ViewJobs:
         }
         columns = ", ".join(self._filled(view))
         version = self._next_version()
+        selection = selection.replace(CASES.notes, view.source.notes)
         select = view.statement().replace(SELECTION, selection)
         self._ch.command(
             f"INSERT INTO {view.table} (TenantId, Version, Gone, {columns})\n"
@@ -209,8 +210,9 @@ class ViewJobs:
         if not measures:
             return {}
         text = load_sql("kpis", "view_touched").replace(FACTS, facts_sql(measures)).replace(TABLE, view.table)
+        touched = TOUCHED.replace(CASES.notes, view.source.notes)
         rows = self._ch.query(
-            text.replace(SELECTION, TOUCHED), {**params, **parameters(measures), "tz": tz}, LIMITS
+            text.replace(SELECTION, touched), {**params, **parameters(measures), "tz": tz}, LIMITS
         ).rows
         return {(int(number), int(hour)): int(found) for number, hour, found in rows}
 
@@ -225,14 +227,29 @@ class ViewJobs:
         self._version = max(self._version + 1, self._clock.time_ns())
         return self._version
 
+    def _streams(self, statement: str, params: Mapping[str, Any]) -> list[tuple[Source, str]]:
+        """The streams of both sources."""
+        found = [(source, self._ch.query(_text(statement, source), params).rows) for source in SOURCES]
+        return [(source, stream) for source, rows in found for (stream,) in rows]
+
     # --- how far it has come ---
 
     def _changes(self, tenant: str, since: datetime) -> dict[int, Change]:
-        rows = self._ch.query(load_sql("kpis", "view_changes"), {"tenant": tenant, "since": since}).rows
-        return {int(segment): (inserted, int(count)) for segment, inserted, count in rows}
+        found: dict[int, Change] = {}
+        for source in SOURCES:
+            rows = self._ch.query(_text("view_changes", source), {"tenant": tenant, "since": since}).rows
+            for segment, inserted, count in rows:
+                at, before = found.get(int(segment), (inserted, 0))
+                found[int(segment)] = max(at, inserted), before + int(count)
+        return found
 
     def _mark(self, tenant: str) -> _Mark | None:
         rows = self._ch.query(load_sql("kpis", "view_mark"), {"tenant": tenant}).rows
         for number, through, taken in rows:
             return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
         return None
+
+
+def _text(statement: str, source: Source) -> str:
+    """A statement about the events or the notes of a source."""
+    return load_sql("kpis", statement).replace(SOURCE, source.events).replace("/*notes*/", source.notes)

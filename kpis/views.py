@@ -16,7 +16,7 @@ from functools import cache
 
 from storage import load_sql
 
-EVENTS = "/*events*/"
+EVENTS, SOURCE = "/*events*/", "/*source*/"
 _TOLD = re.compile(r"/\*(first|last) (\w+) ([a-z0-9_.]+)\*/")
 _TIME = re.compile(r"/\*time ([a-z0-9_.]+)\*/")
 
@@ -80,6 +80,19 @@ _STATEMENTS = 1
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where events stand, and the notes of what changed there."""
+
+    events: str
+    notes: str
+
+
+CASES, RECORDS = Source("process_events", "case_changes"), Source("record_events", "record_changes")
+"""Events of cases, and events about records that are kept (a stock level, a price): there `CaseId` is the record."""
+SOURCES = (CASES, RECORDS)
+
+
+@dataclass(frozen=True)
 class View:
     """One canonical view. stream: the one it reads, '' for all; names: the events it reads, none for all."""
 
@@ -89,23 +102,28 @@ class View:
     names: tuple[str, ...]
     stream: str = ""
     pairs: tuple[Pair, ...] = field(default=())
+    source: Source = CASES
 
     @property
     def table(self) -> str:
         """Where its rows are kept."""
         return f"kpi_{self.name}"
 
-    def reads(self, stream: str) -> bool:
+    def reads(self, source: Source, stream: str) -> bool:
         """Whether events of the stream make rows of it."""
-        return self.stream in ("", stream)
+        return self.source == source and self.stream in ("", stream)
 
     def statement(self) -> str:
         """Its SELECT, with `/*selection*/` where a condition on cases belongs."""
-        return _expanded(self.name)
+        return _expanded(self.name).replace(SOURCE, self.source.events)
 
 
 def _o2c(*verbs: str) -> tuple[str, ...]:
     return tuple(f"retail.order.{verb}" for verb in verbs)
+
+
+def _records(name: str, title: str, subject: str, kind: str, *verbs: str) -> View:
+    return View(name, title, subject, tuple(f"retail.{kind}.{verb}" for verb in verbs), kind, source=RECORDS)
 
 
 VIEWS: tuple[View, ...] = (
@@ -155,6 +173,23 @@ VIEWS: tuple[View, ...] = (
         pairs=PAIRS,
     ),
     View("work", "Work", "a case, by who did its steps", ()),
+    View(
+        "reconciliations",
+        "Reconciliations",
+        "a comparison of two books",
+        ("retail.reconciliation.performed",),
+        "record-to-report",
+    ),
+    _records("stock_counts", "Stock counts", "a count of a stock level", "stock", "counted"),
+    _records(
+        "stock_outs",
+        "Stock-outs",
+        "a time without stock",
+        "stock",
+        *("depleted", "replenished", "adjusted", "counted", "reserved"),
+    ),
+    _records("stock_updates", "Stock updates", "a level shown by another system", "stock", "synchronised"),
+    _records("price_checks", "Price checks", "a look at a selling price", "price", "checked"),
 )
 """In the order of making: orders read the lines."""
 

@@ -312,8 +312,9 @@ class CaseJobs:
 
     def _drop_old_notes(self, now: datetime) -> None:
         oldest = int((now - NOTED - timedelta(days=1)).strftime("%Y%m%d"))
-        for (day,) in self._ch.query(load_sql(_ROOM, "change_days"), {"before": oldest}).rows:
-            self._ch.command("ALTER TABLE case_changes DROP PARTITION {day:UInt32}", {"day": int(day)})
+        for table, day in self._ch.query(load_sql(_ROOM, "change_days"), {"before": oldest}).rows:
+            named = {"table": table, "day": int(day)}
+            self._ch.command("ALTER TABLE {table:Identifier} DROP PARTITION {day:UInt32}", named)
 
 
 def _month(at: datetime) -> tuple[int, int]:

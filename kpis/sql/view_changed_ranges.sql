@@ -7,7 +7,7 @@ FROM
     FROM
     (
         SELECT n.CaseId AS Id, least(min(n.Earliest), min(if(w.CaseId = '', n.Earliest, w.Began))) AS Since
-        FROM case_changes AS n
+        FROM /*notes*/ AS n
         LEFT JOIN
         (
             SELECT CaseId, min(Began) AS Began
@@ -15,7 +15,7 @@ FROM
             WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND CaseId IN
             (
                 SELECT CaseId
-                FROM case_changes
+                FROM /*notes*/
                 WHERE InsertedAt >= {since:DateTime64(3, 'UTC')} AND TenantId = {tenant:String}
                     AND Stream = {stream:String} AND SegmentId IN {segments:Array(UInt64)}
             )

@@ -1,7 +1,7 @@
     SELECT
         Stream, CaseId, EventId, EventName, Timestamp, StartTime, Seq, Quantity, Amount, Currency, ActorType, Resource,
         Step, Attributes
-    FROM process_events
+    FROM /*source*/
     WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND Timestamp >= {earliest:DateTime64(9)}
         AND (EventName IN {names:Array(String)} OR empty({names:Array(String)})) AND /*selection*/
     ORDER BY Stream, CaseId, EventId, ReceivedAt DESC, Timestamp DESC, Seq DESC

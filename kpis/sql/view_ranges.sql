@@ -6,7 +6,7 @@ FROM
     FROM
     (
         SELECT CaseId, count() AS Events
-        FROM process_events
+        FROM /*source*/
         WHERE TenantId = {tenant:String} AND Stream = {stream:String}
         GROUP BY CaseId
     )

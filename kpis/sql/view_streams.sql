@@ -1,2 +1,2 @@
 -- The streams that a tenant has events of.
-SELECT DISTINCT Stream FROM process_events WHERE TenantId = {tenant:String} ORDER BY Stream
+SELECT DISTINCT Stream FROM /*source*/ WHERE TenantId = {tenant:String} ORDER BY Stream

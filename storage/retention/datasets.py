@@ -47,10 +47,14 @@ RETAINED: tuple[RetainedTable, ...] = (
     RetainedTable("otel_metrics_exponential_histogram", Dataset.METRICS, "TimeUnix"),
     RetainedTable("otel_metrics_summary", Dataset.METRICS, "TimeUnix"),
     RetainedTable("process_events", Dataset.EVENTS, "Timestamp"),
+    RetainedTable("record_events", Dataset.EVENTS, "Timestamp"),
     RetainedTable("cases", Dataset.EVENTS, "Last"),
     *(
         RetainedTable(f"kpi_{view}", Dataset.EVENTS, "Began")
-        for view in ("orders", "order_lines", "returns", "purchases", "promotions", "intervals", "work")
+        for view in (
+            *("orders", "order_lines", "returns", "purchases", "promotions", "intervals", "work"),
+            *("reconciliations", "stock_counts", "stock_outs", "stock_updates", "price_checks"),
+        )
     ),
     RetainedTable("event_objects", Dataset.EVENTS, "Timestamp"),
     RetainedTable("object_attributes", Dataset.EVENTS, "Timestamp"),

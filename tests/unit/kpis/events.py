@@ -27,6 +27,7 @@ class Event:
     amount: str | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     seq: int = 0
+    started: datetime | None = None
 
     def moved(self, at: datetime) -> Event:
         """The same event, reported with another time."""
@@ -44,8 +45,16 @@ class Call:
     kind: str = "Client"
 
 
-def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: datetime) -> None:
-    """Inserts the events as received at the time."""
+def load_events(
+    ch: ClickHouse,
+    tenant: str,
+    events: Iterable[Event],
+    received: datetime,
+    *,
+    segment: int = 0,
+    table: str = "process_events",
+) -> None:
+    """Inserts the events as received at the time, in a segment; `record_events`: those about stock and prices."""
     rows: list[tuple[Any, ...]] = [
         (
             tenant,
@@ -60,7 +69,10 @@ def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: 
             None if event.amount is None else Decimal(event.amount),
             event.attributes,
             event.attributes.get("retail.actor.type", ""),
+            event.attributes.get("retail.currency", ""),
+            event.started,
             received,
+            segment,
         )
         for event in events
     ]
@@ -77,9 +89,12 @@ def load_events(ch: ClickHouse, tenant: str, events: Iterable[Event], received: 
         "Amount",
         "Attributes",
         "ActorType",
+        "Currency",
+        "StartTime",
         "ReceivedAt",
+        "SegmentId",
     )
-    ch.insert_rows("process_events", columns, rows)
+    ch.insert_rows(table, columns, rows)
 
 
 def load_calls(ch: ClickHouse, tenant: str, calls: Iterable[Call], received: datetime) -> None:

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from core import ManualClock
 from kpis import Catalogue, KpiJobs, KpiValue, load_catalogue, series
 from kpis.checking import wrong_expressions
+from kpis.view_jobs import ViewJobs
 from storage import ClickHouse
 from tests.unit.kpis.events import Event, load_events, moment
 
 NOW = moment("2026-04-10T00:00")
 O2C, P2P, RETURNS = "order-to-cash", "procure-to-pay", "return-to-resolution"
 PROMOTIONS, CUSTOMERS, REPLENISH = "promotion-to-settlement", "customer-lifecycle", "forecast-to-replenish"
+RECORDS = ("stock", "price")
 NUMBERS = itertools.count(1)
 
 
@@ -49,12 +51,16 @@ class Shop:
     """Events in, values out."""
 
     def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
-        self.ch, self.tenant, self.clock = ch, tenant, ManualClock(NOW)
+        self.ch, self.tenant, self.clock, self.takes = ch, tenant, ManualClock(NOW), 0
         self.details: dict[str, tuple[str, ...]] = {O2C: ("retail.order.line.placed", "retail.order.line.shipped")}
         self.jobs = KpiJobs(ch, self.clock, load_catalogue(), [tenant], timezone=zone, details=lambda: self.details)
 
     def take(self, *events: Event) -> None:
-        load_events(self.ch, self.tenant, list(events), self.clock.now())
+        self.takes += 1
+        records = [event for event in events if event.stream in RECORDS]
+        others = [event for event in events if event.stream not in RECORDS]
+        for table, some in (("record_events", records), ("process_events", others)):
+            load_events(self.ch, self.tenant, some, self.clock.now(), segment=self.takes, table=table)
         self.clock.advance(1)
         assert not self.jobs.run_once().failures
 
@@ -163,6 +169,92 @@ def test_work_counts_steps_and_not_their_details(shop: Shop) -> None:
     shop.details.clear()
     shop.take()
     assert shop.told("rework_rate", "step", "2026-03-02T00:00") == (2 / 8, 2, 0, 0), "another model, another number"
+
+
+STOCK = {"sku": "K1", "location_id": "DC"}
+
+
+def test_stock_and_prices_have_no_case(shop: Shop) -> None:
+    """Counts: right, 4 off of 100, one below zero, one of nothing. Out for two hours, twice; the second still is."""
+    record = "K1 @ DC"
+
+    def stock(verb: str, at: str, quantity: float | None = None, **given: str) -> Event:
+        return told("stock", record, f"stock.{verb}", at, quantity, **(STOCK | given))
+
+    def price(at: str, found: str | None, expected: str) -> Event:
+        given = {"sku": "K1", "channel": "web", "price_expected": expected}
+        return told("price", "K1 @ web", "price.checked", at, **given, **({"amount": found} if found else {}))
+
+    shop.take(
+        stock("counted", "2026-03-02T08:00", stock_level="50", stock_book="50"),
+        stock("counted", "2026-03-02T09:00", stock_level="96", stock_book="100"),
+        stock("counted", "2026-03-02T10:00", stock_level="-1", stock_book="100"),
+        stock("counted", "2026-03-02T11:00", stock_level="1"),
+        told("stock", " @ ", "stock.counted", "2026-03-02T11:00", stock_level="1", stock_book="1"),
+        stock("depleted", "2026-03-02T12:00", stock_level="0"),
+        stock("depleted", "2026-03-02T12:30", stock_level="0"),
+        stock("synchronised", "2026-03-02T13:00:30", stock_level="9", changed_at="2026-03-02T13:00:00Z", system="shop"),
+        stock("synchronised", "2026-03-02T13:10", stock_level="9", system="shop"),
+        stock("adjusted", "2026-03-02T13:30", -1, stock_level="0"),
+        stock("replenished", "2026-03-02T14:00", 5),
+        stock("depleted", "2026-03-02T15:00", stock_level="0"),
+        price("2026-03-02T08:00", "9.99", "9.99"),
+        price("2026-03-02T09:00", "8.99", "9.99"),
+        price("2026-03-02T10:00", None, "9.99"),
+    )
+    assert shop.told("inventory_accuracy", "exact", "2026-03-02T00:00") == (1 / 2, 2, 3, 0)
+    assert shop.told("inventory_accuracy", "class_b", "2026-03-02T00:00") == (1 / 2, 2, 3, 0)
+    assert shop.told("inventory_accuracy", "class_c", "2026-03-02T00:00") == (1, 2, 3, 0)
+    assert shop.told("inventory_accuracy", "unit", "2026-03-02T00:00") == (146 / 150, 2, 3, 0)
+    assert shop.told("stockouts", "", "2026-03-02T00:00") == (2, 2, 0, 0)
+    assert shop.told("stockout_time", "median", "2026-03-02T00:00") == (7200, 1, 0, 0)
+    assert shop.told("inventory_update_latency", "mean", "2026-03-02T00:00") == (30, 1, 1, 0)
+    assert shop.told("price_mismatch_rate", "check", "2026-03-02T00:00") == (1 / 2, 2, 1, 0)
+    assert shop.told("price_mismatch_rate", "value", "2026-03-02T00:00") == (1 / 19.98, 2, 1, 0)
+    shop.take(stock("adjusted", "2026-03-02T16:30", 3, stock_level="3"))
+    assert shop.told("stockout_time", "median", "2026-03-02T00:00") == ((7200 + 5400) / 2, 2, 0, 0)
+    assert shop.told("stockouts", "", "2026-03-01T00:00") == (), "an empty period has no bucket"
+
+
+def test_reconciliations_and_money_behind_exceptions(shop: Shop) -> None:
+    """A person needs ten minutes, a system one; a third has no beginning. One of two amounts has a currency."""
+
+    def compared(at: str, minutes: int | None, actor: str, amount: str) -> Event:
+        event = told("record-to-report", "2026-02", "reconciliation.performed", at, amount=amount, actor_type=actor)
+        return event if minutes is None else replace(event, started=event.at - timedelta(minutes=minutes))
+
+    shop.take(
+        compared("2026-03-02T08:00", 10, "human", "12.5"),
+        compared("2026-03-02T09:00", 1, "system", "0"),
+        compared("2026-03-02T10:00", None, "human", "0"),
+        told(O2C, "O1", "exception.raised", "2026-03-02T09:00", amount="-20", currency="EUR", exception_category="a"),
+        told(O2C, "O2", "exception.raised", "2026-03-02T09:00", amount="7", exception_category="b"),
+        told(O2C, "O3", "exception.raised", "2026-03-02T09:00", exception_category="b"),
+    )
+    assert shop.told("reconciliations", "people", "2026-03-02T00:00") == (2, 3, 0, 0)
+    assert shop.told("reconciliations", "different", "2026-03-02T00:00") == (1, 3, 0, 0)
+    assert shop.told("reconciliation_effort", "people", "2026-03-02T00:00") == (600, 1, 1, 0)
+    assert shop.told("reconciliation_effort", "all", "2026-03-02T00:00") == (660, 2, 1, 0)
+    assert shop.told("margin_impacting_exceptions", "", "2026-03-02T00:00") == (2, 2, 0, 0)
+    assert shop.told("margin_at_risk", "", "2026-03-02T00:00") == (20, 1, 1, 0)
+
+
+def test_details_before_the_first_step_are_kept_when_the_case_is_touched(clickhouse: ClickHouse, tenant: str) -> None:
+    """How far back events are read must know of the line that came before the order, and of one without an order."""
+    details = {O2C: ("retail.order.line.placed", "retail.order.line.shipped")}
+    views = ViewJobs(clickhouse, ManualClock(NOW), lambda: details, settled=timedelta(0))
+    before = line("O1", 1, "2026-03-02T08:00", 2), order("O1", "2026-03-02T09:00"), line("O9", 1, "2026-03-02T08:00", 2)
+    for segment, events in enumerate(
+        (before, (sent("O1", 1, "2026-03-03T08:00", 2), sent("O9", 1, "2026-03-03T08:00", 2)))
+    ):
+        load_events(clickhouse, tenant, events, NOW, segment=segment)
+        views.run(tenant, {}, "UTC")
+        views.keep(tenant)
+    rows = clickhouse.query(
+        "SELECT CaseId, Shipped, Ordered FROM kpi_order_lines FINAL WHERE TenantId = {tenant:String} ORDER BY CaseId",
+        {"tenant": tenant},
+    ).rows
+    assert [tuple(row) for row in rows] == [("O1", 2, 2), ("O9", 2, 2)]
 
 
 def test_what_is_awaited_joins_when_it_comes(shop: Shop) -> None:

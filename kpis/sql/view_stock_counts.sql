@@ -1,0 +1,10 @@
+-- Counts of stock: what was found, and what the system believed in just before.
+WITH events AS
+(
+/*events*/
+)
+SELECT
+    Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CountedAt, Attributes['retail.sku'] AS Sku,
+    Attributes['retail.location.id'] AS LocationId, toFloat64OrNull(Attributes['retail.stock.level']) AS Counted,
+    toFloat64OrNull(Attributes['retail.stock.book']) AS Book
+FROM events
