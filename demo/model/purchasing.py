@@ -120,7 +120,7 @@ def _pay(shop: Retailer, case: Case, price: dict[str, str]) -> Process:
     invoice = "retail.supplier_invoice"
     yield rng.uniform(4, 24) * 3_600
     ident = f"SINV-{shop.number('supplier invoice', 80_001)}"
-    about = {c.INVOICE_ID: ident, **price}
+    about = {c.INVOICE_ID: ident, **price, c.ACTOR_TYPE: ActorType.SYSTEM}
     start = kernel.now
     root = record.ref()
     end = shop.http.leaf(

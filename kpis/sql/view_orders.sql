@@ -1,5 +1,6 @@
 -- Orders: when each step was first told (deliveries and shipments also last), what was asked, invoiced and paid, and how
--- its lines ended (kpi_order_lines, which is made before).
+-- its lines ended (kpi_order_lines, which is made before). In transit are shipments that left and have not arrived; a
+-- delivery that names no shipment is one of the whole order.
 WITH
     events AS
     (
@@ -8,7 +9,7 @@ WITH
     lines AS
     (
         SELECT Stream, CaseId, count() AS Lines, countIf(Filled) AS LinesFilled,
-            countIf(Filled AND ShippedFirst >= Wanted - 1e-9) AS LinesFilledAtOnce, countIf(Open) AS LinesOpen, countIf(LeftOut != '') AS LinesLeftOut
+            countIf(Filled AND BackorderedAt IS NULL AND ShippedFirst >= Wanted - 1e-9) AS LinesFilledAtOnce, countIf(Open) AS LinesOpen, countIf(LeftOut != '') AS LinesLeftOut
         FROM kpi_order_lines FINAL
         WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND /*selection*/
         GROUP BY Stream, CaseId
@@ -18,7 +19,7 @@ SELECT
     ShippedAt, LastShippedAt, DeliveredAt, LastDeliveredAt, InvoicedAt, PaidAt, CancelledAt, FailedAt, PromisedAt, LastPromisedAt,
     CancelReason, Channel, CustomerId, LocationId, Currency, Quantity, Amount, InvoicedAmount, PaidAmount,
     ifNull(l.Lines, 0) AS Lines, ifNull(l.LinesFilled, 0) AS LinesFilled, ifNull(l.LinesFilledAtOnce, 0) AS LinesFilledAtOnce,
-    ifNull(l.LinesOpen, 0) AS LinesOpen, ifNull(l.LinesLeftOut, 0) AS LinesLeftOut, Exceptions, ExceptionsByPeople, ExceptionsOpen
+    ifNull(l.LinesOpen, 0) AS LinesOpen, ifNull(l.LinesLeftOut, 0) AS LinesLeftOut, InTransit, Exceptions, ExceptionsByPeople, ExceptionsOpen
 FROM
 (
     SELECT
@@ -51,12 +52,15 @@ FROM
         argMaxIf(e.Amount, (Timestamp, EventId), EventName = 'retail.order.placed') AS Amount,
         if(countIf(EventName = 'retail.order.invoiced' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.order.invoiced'), NULL) AS InvoicedAmount,
         if(countIf(EventName = 'retail.order.paid' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.order.paid'), NULL) AS PaidAmount,
+        groupUniqArrayIf(Shipment, EventName = 'retail.order.shipped' AND Shipment != '') AS Sent,
+        groupUniqArrayIf(Shipment, EventName = 'retail.order.delivered') AS Arrived,
+        if(has(Arrived, ''), 0, length(arrayFilter(s -> NOT has(Arrived, s), Sent))) AS InTransit,
         countIf(EventName = 'retail.exception.raised') AS Exceptions,
         countIf(EventName = 'retail.exception.resolved' AND ActorType = 'human') AS ExceptionsByPeople,
         greatest(toInt64(Exceptions) - toInt64(countIf(EventName = 'retail.exception.resolved')), 0) AS ExceptionsOpen
     FROM
     (
-        SELECT *, /*time retail.promise.at*/ AS Promise
+        SELECT *, /*time retail.promise.at*/ AS Promise, Attributes['retail.shipment.id'] AS Shipment
         FROM events
     ) AS e
     GROUP BY Stream, CaseId

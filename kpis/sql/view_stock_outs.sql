@@ -1,19 +1,27 @@
 -- The times at which there was nothing of an item at a location: from the event that says that the level reached zero to
--- the first later one that tells a level above it, or units added. A level reported again as zero before that begins
--- nothing new. What another system shows (synchronised) is no level of the shelf and ends nothing.
+-- the first later one that tells a level above it, after or just before itself (units that are taken were there), or units
+-- added. A level reported again as zero before that begins nothing new. What another system shows (synchronised) is no
+-- level of the shelf and ends nothing.
 WITH
     events AS
     (
+        SELECT
+            *,
+            toFloat64OrNull(Attributes['retail.stock.level']) AS Level,
+            ifNull(Level, if(EventName = 'retail.stock.replenished', ifNull(Quantity, 1), 0)) AS After,
+            multiIf(EventName = 'retail.stock.reserved', After + ifNull(Quantity, 0),
+                EventName = 'retail.stock.adjusted', After - ifNull(Quantity, 0), After) AS Before
+        FROM
+        (
 /*events*/
+        )
     ),
     grouped AS
     (
         SELECT
             Stream, CaseId, any(Attributes['retail.sku']) AS Sku, any(Attributes['retail.location.id']) AS LocationId,
             arraySort(groupArrayIf(Timestamp, EventName = 'retail.stock.depleted')) AS Begins,
-            arraySort(groupArrayIf(Timestamp, EventName != 'retail.stock.depleted' AND if(
-                Attributes['retail.stock.level'] = '', EventName = 'retail.stock.replenished' AND ifNull(Quantity, 1) > 0,
-                toFloat64OrZero(Attributes['retail.stock.level']) > 0))) AS Ends,
+            arraySort(groupArrayIf(Timestamp, EventName != 'retail.stock.depleted' AND greatest(After, Before) > 0)) AS Ends,
             arrayMap(b -> arrayFirstIndex(e -> e > b, Ends), Begins) AS Closing
         FROM events
         GROUP BY Stream, CaseId

@@ -5,6 +5,8 @@ record that it is about: an item at a location for stock, an item in a channel f
 record, `CaseId` the record, so that the views are made of records as they are made of cases. `record_changes` is to it
 what `case_changes` is to cases. An event that is told with a case is in both tables.
 
+Orders get the number of their shipments that have left and not arrived.
+
 Only what arrives from now on is taken in; logs that were received before stay as they are.
 """
 
@@ -14,7 +16,7 @@ from storage.migrations.common import DEDUPLICATION, ZSTD, partition_by_month, p
 from storage.migrations.m0002_logs import EVENT_COLUMNS, EVENTS
 from storage.migrations.m0007_cases import CHANGES
 from storage.migrations.m0010_canonical_views import KEY, MONEY, NAME, TIME
-from storage.migrations.operations import CreateTable, CreateView, Migration
+from storage.migrations.operations import AddColumn, CreateTable, CreateView, Migration
 
 _LEVEL = f"Nullable(Float64) {ZSTD}"
 _RECORD = """concat(LogAttributes['retail.sku'], ' @ ',
@@ -54,6 +56,7 @@ MIGRATION = Migration(
     "records",
     "events about stock and prices that have no case, and the views made of them",
     (
+        AddColumn("kpi_orders", "InTransit", "UInt32 CODEC(ZSTD(1))"),
         CreateTable(
             "record_events",
             EVENT_COLUMNS,

@@ -19,11 +19,12 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from core import SystemClock
+from core import ManualClock, SystemClock
 from demo import DemoSettings, Retailer
 from demo.incidents import write_truth
 from demo.model.facts import DAY, SECOND, LogFact, SpanFact
 from demo.telemetry.sdk import Resources, to_log, to_metrics, to_span
+from kpis import KpiJobs, ProcessModels, load_catalogue
 from kpis.process.bottlenecks import HistoricalBottleneck, bottlenecks, historical_bottlenecks
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter, TimeBasis
@@ -46,6 +47,7 @@ class Planted:
 
     ch: ClickHouse
     truth: dict[str, dict[str, Any]]
+    true_kpis: dict[str, Any]
 
     def start(self, incident: str) -> datetime:
         return datetime.fromisoformat(self.truth[incident]["start"])
@@ -83,7 +85,7 @@ def planted(clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) ->
         insert(Signal.METRICS, encode_metrics(to_metrics(some, resources)).SerializeToString())
     ResolutionJobs(clickhouse, SystemClock(), lambda: span_rules(value_streams())).run_once(TENANT)
     CaseJobs(clickhouse, SystemClock()).run_once(TENANT)
-    return Planted(clickhouse, {one["id"]: one for one in truth["incidents"]})
+    return Planted(clickhouse, {one["id"]: one for one in truth["incidents"]}, truth["kpis"])
 
 
 def batches(facts: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -184,3 +186,87 @@ def overlaps(
     assert found.since is not None
     begun = planted.start(incident) <= found.since <= planted.start(incident) + within
     return begun and (found.until is None or found.until > found.since + timedelta(hours=6))
+
+
+def test_the_kpis_are_the_true_ones(planted: Planted) -> None:
+    """What the simulation counted where it happened: counts exactly, sums of seconds to a millisecond a case."""
+    details = ProcessModels().details
+    assert not KpiJobs(planted.ch, ManualClock(END), load_catalogue(), [TENANT], details=details).run_once().failures
+    rows = planted.ch.query(
+        "SELECT concat(KpiId, '/', Basis), sum(Numerator), sum(Denominator), sum(SampleSize), sum(OpenCases)"
+        " FROM kpi_values FINAL WHERE TenantId = {tenant:String} AND Grain = 'day' AND Dimension = '' GROUP BY 1",
+        {"tenant": TENANT},
+    ).rows
+    found = {name: tuple(float(figure) for figure in figures) for name, *figures in rows}
+    true, wrong = planted.true_kpis, []
+
+    def compare(kpi: str, *wanted: float | None) -> None:
+        """Numerator, denominator, sample, open; None is not told."""
+        for label, got, want in zip(("numerator", "denominator", "sample", "open"), found[kpi], wanted, strict=False):
+            if want is not None and got != pytest.approx(float(want), abs=0.001 * found[kpi][2] + 1e-6, rel=0):
+                wrong.append(f"{kpi} {label}: {got}, true is {want}")
+
+    def lead(kpi: str, told: dict[str, float]) -> None:
+        compare(kpi, told["seconds_sum"], None, told["count"])
+
+    lines, units = true["fill"]["lines"], true["fill"]["units"]
+    closed = lines["wanted"] - lines["open"]
+    compare("fill_rate/line", lines["shipped"], closed, closed, lines["open"])
+    compare("first_time_fill_rate/line", lines["shipped_at_once"])
+    compare("oversell_rate/unit", units["cancelled_by_us"])
+    compare("stockout_rate/line", lines["backordered"])
+    orders = true["fill"]["orders"]
+    compare("fill_rate/order", orders["shipped"], orders["wanted"] - orders["open"])
+    compare("orders_placed/", orders["placed"])
+    delivery = true["delivery"]
+    arrived = found["on_time_delivery/instant"][3]
+    compare("on_time_delivery/instant", None, delivery["orders_with_a_delivery"] - arrived)
+    compare("on_time_in_full/instant", delivery["orders_in_full_on_time"])
+    compare("refund_turnaround/median", None, None, true["refunds"]["received_to_issued"]["count"])
+    lead("refund_time_from_request/mean", true["refunds"]["requested_to_issued"])
+    lead("return_cycle_time/mean", true["refunds"]["return_requested_to_closed"])
+    compare("returns_requested/all", sum(one["returns"] for one in true["returns"].values()))
+    compare("returns_requested/damaged", true["returns"]["damaged"]["returns"])
+    promotions = true["promotions"]
+    settled = promotions["settled"]
+    compare("promotion_settlement_accuracy/count", settled - len(promotions["mis_settled"]), settled)
+    compare("promotion_settlement_accuracy/value", float(promotions["paid"]), float(promotions["claimed"]))
+    raised = list(true["exceptions"].values())
+    compare("exceptions_raised/", sum(one["raised"] for one in raised))
+    by_people = sum(one["human_resolved"] for one in raised)
+    compare("exceptions_needing_people/", by_people, by_people + sum(one["auto_resolved"] for one in raised))
+    bought = true["purchase_orders"]
+    compare("supplier_on_time/first_promise", bought["on_time"], bought["received"])
+    lead("purchase_lead_time/mean", bought["sent_to_received"])
+    lead("supplier_response_time/mean", bought["sent_to_acknowledged"])
+    lead("replenishment_latency/mean", true["replenishments"])
+    compare("three_way_match_rate/first_pass", true["invoices"]["first_pass_matched"])
+    compare("three_way_match_rate/final", true["invoices"]["matched"])
+    compare("invoice_touchless_rate/", true["invoices"]["paid_touchless"], true["invoices"]["paid"])
+    stock = true["inventory"]
+    compare("inventory_accuracy/exact", stock["records_matching"], stock["records_counted"])
+    right = stock["units_booked"] - stock["absolute_unit_error"]
+    compare("inventory_accuracy/unit", right, stock["units_booked"], stock["records_counted"])
+    compare("stockouts/", stock["stock_outs"])
+    compare("inventory_update_latency/mean", stock["synchronised_seconds_sum"], None, stock["synchronised"])
+    compare("price_mismatch_rate/check", true["prices"]["mismatched"], true["prices"]["checked"])
+    books = true["reconciliations"]
+    compare("reconciliations/people", books["human"], None, books["performed"])
+    compare("reconciliations/different", books["with_difference"])
+    compare("reconciliation_effort/people", books["human_seconds_sum"], None, books["human"])
+    compare("reconciliation_effort/all", books["seconds_sum"], None, books["performed"])
+    touches = true["touches"].values()
+    compare("touchpoints_per_case/", sum(one["touches"] for one in touches))
+    approvals = true["approvals"].values()
+    lead("approval_waiting_time/mean", {k: sum(one[k] for one in approvals) for k in ("seconds_sum", "count")})
+    for kpi, kind in (
+        ("customer_case_resolution_time", "customer_case"),
+        ("warranty_lead_time", "warranty"),
+        ("subscription_change_time", "subscription"),
+        ("account_onboarding_time", "account"),
+        ("supplier_onboarding_time", "supplier"),
+        ("item_setup_time", "item"),
+        ("days_to_close", "period"),
+    ):
+        lead(f"{kpi}/mean", true["lead_times"][kind])
+    assert not wrong, "\n".join(wrong)

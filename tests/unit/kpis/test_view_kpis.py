@@ -195,23 +195,23 @@ def test_stock_and_prices_have_no_case(shop: Shop) -> None:
         stock("depleted", "2026-03-02T12:30", stock_level="0"),
         stock("synchronised", "2026-03-02T13:00:30", stock_level="9", changed_at="2026-03-02T13:00:00Z", system="shop"),
         stock("synchronised", "2026-03-02T13:10", stock_level="9", system="shop"),
-        stock("adjusted", "2026-03-02T13:30", -1, stock_level="0"),
+        stock("counted", "2026-03-02T13:30", stock_level="0", stock_book="0"),
         stock("replenished", "2026-03-02T14:00", 5),
         stock("depleted", "2026-03-02T15:00", stock_level="0"),
         price("2026-03-02T08:00", "9.99", "9.99"),
         price("2026-03-02T09:00", "8.99", "9.99"),
         price("2026-03-02T10:00", None, "9.99"),
     )
-    assert shop.told("inventory_accuracy", "exact", "2026-03-02T00:00") == (1 / 2, 2, 3, 0)
-    assert shop.told("inventory_accuracy", "class_b", "2026-03-02T00:00") == (1 / 2, 2, 3, 0)
-    assert shop.told("inventory_accuracy", "class_c", "2026-03-02T00:00") == (1, 2, 3, 0)
-    assert shop.told("inventory_accuracy", "unit", "2026-03-02T00:00") == (146 / 150, 2, 3, 0)
+    assert shop.told("inventory_accuracy", "exact", "2026-03-02T00:00") == (2 / 3, 3, 3, 0)
+    assert shop.told("inventory_accuracy", "class_b", "2026-03-02T00:00") == (2 / 3, 3, 3, 0)
+    assert shop.told("inventory_accuracy", "class_c", "2026-03-02T00:00") == (1, 3, 3, 0)
+    assert shop.told("inventory_accuracy", "unit", "2026-03-02T00:00") == (146 / 150, 3, 3, 0)
     assert shop.told("stockouts", "", "2026-03-02T00:00") == (2, 2, 0, 0)
     assert shop.told("stockout_time", "median", "2026-03-02T00:00") == (7200, 1, 0, 0)
     assert shop.told("inventory_update_latency", "mean", "2026-03-02T00:00") == (30, 1, 1, 0)
     assert shop.told("price_mismatch_rate", "check", "2026-03-02T00:00") == (1 / 2, 2, 1, 0)
     assert shop.told("price_mismatch_rate", "value", "2026-03-02T00:00") == (1 / 19.98, 2, 1, 0)
-    shop.take(stock("adjusted", "2026-03-02T16:30", 3, stock_level="3"))
+    shop.take(stock("reserved", "2026-03-02T16:30", 3, stock_level="0"))
     assert shop.told("stockout_time", "median", "2026-03-02T00:00") == ((7200 + 5400) / 2, 2, 0, 0)
     assert shop.told("stockouts", "", "2026-03-01T00:00") == (), "an empty period has no bucket"
 
@@ -273,6 +273,30 @@ def test_what_is_awaited_joins_when_it_comes(shop: Shop) -> None:
     assert after is not None
     assert after.computed_at == before.computed_at, "an invoice changes no bucket of this KPI"
     assert after.data_through > before.data_through
+
+
+def test_an_order_of_which_a_parcel_is_under_way_is_not_delivered(shop: Shop) -> None:
+    parcels = [
+        event
+        for parcel, units in (("S1", 1), ("S2", 2))
+        for event in (
+            sent("O1", 1, "2026-03-03T08:00", units),
+            told(O2C, "O1", "order.shipped", "2026-03-03T08:00", shipment_id=parcel),
+        )
+    ]
+    shop.take(
+        order("O1", "2026-03-02T08:00", promise="2026-03-04T12:00:00Z"),
+        line("O1", 1, "2026-03-02T08:00", 3),
+        *parcels,
+        told(O2C, "O1", "order.delivered", "2026-03-04T11:00", shipment_id="S1"),
+    )
+    assert shop.told("on_time_in_full", "instant", "2026-03-04T00:00") == (None, 0, 0, 1)
+    assert shop.told("perfect_order", "", "2026-03-02T00:00") == (None, 0, 0, 1)
+    assert shop.told("on_time_delivery", "instant", "2026-03-04T00:00") == (None, 0, 0, 1)
+    assert shop.told("order_cycle_time", "mean", "2026-03-04T00:00") == (None, 0, 0, 1)
+    shop.take(told(O2C, "O1", "order.delivered", "2026-03-04T13:00", shipment_id="S2"))
+    assert shop.told("on_time_in_full", "instant", "2026-03-04T00:00") == (0, 1, 0, 0)
+    assert shop.told("on_time_in_full", "in_full", "2026-03-04T00:00") == (1, 1, 0, 0)
 
 
 def test_a_correction_takes_a_bucket_away(shop: Shop) -> None:
