@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import NamedTuple
 
 from collector.importers.interpret import BadRow, Event, elements, read_time
@@ -336,6 +337,7 @@ _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
 }
 
 
+@lru_cache(4_096)  # the numbers of a table come again and again
 def parsed(text: str, column: str) -> Decimal | None:
     """The number in a cell, None where it is empty or NaN; raises BadRow for anything else."""
     text = text.strip()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +94,14 @@ class Imported:
 
 
 @pytest.fixture(scope="module")
-def sets(clickhouse: ClickHouse, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
+def sets(clickhouse: ClickHouse, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Imported:
     """All sets, imported once."""
-    yield Imported(clickhouse, data, tmp_path_factory.mktemp("tables"))
+    return Imported(clickhouse, data, tmp_path_factory.mktemp("tables"))
 
 
-def named(event: str) -> str:
-    return f"EventName = 'retail.{event}'"
+def near(value: float) -> Any:
+    """Equal but for the order in which floats were added."""
+    return pytest.approx(value, rel=1e-8)
 
 
 def test_nothing_is_broken(sets: Imported) -> None:
@@ -109,6 +109,175 @@ def test_nothing_is_broken(sets: Imported) -> None:
         for report in reports:
             assert (report.rejected, report.reasons) == (0, {}), name
             assert sum(report.by_name.values()) == report.events
-            print(name, report.by_name, report.remarks, report.notes, report.elapsed_s)
 
 
+def test_events_are_the_catalogues(sets: Imported, clickhouse: ClickHouse) -> None:
+    """One event of each name and set, but for the numbers that the table does not know."""
+    catalogue = load_event_catalogue()
+    for name in FILES:
+        rows = clickhouse.query(
+            "SELECT EventName, any(LogAttributes) FROM otel_logs WHERE TenantId = {t:String} GROUP BY EventName",
+            {"t": f"tables-{name}"},
+        ).rows
+        assert rows
+        for event, attributes in rows:
+            for problem in validate_event(event, attributes, catalogue):
+                if attributes.get(problem.attribute) == "canceled":  # Olist does not say by whom
+                    continue
+                assert problem.kind is ProblemKind.MISSING_ATTRIBUTE, problem
+                assert problem.attribute in MISSING.get(event, ()), problem
+
+
+def test_late_on_both_bases(sets: Imported, answers: dict[str, Any]) -> None:
+    answer = answers["olist_sample"]
+    promise = "parseDateTime64BestEffort(Attributes['retail.promise.at'], 9, 'UTC')"
+    found = sets.ask(
+        "olist",
+        f"count(), countIf(Timestamp > {promise}), countIf(toDate(Timestamp, 'UTC') > toDate({promise}, 'UTC'))"
+        " WHERE EventName = 'retail.order.delivered'",
+    )
+    # The answers are about orders with the status `delivered`; one that was delivered has the status `canceled`.
+    cancelled = (
+        "CaseId NOT IN (SELECT CaseId FROM process_events WHERE TenantId = {t:String}"
+        " AND EventName = 'retail.order.cancelled')"
+    )
+    kept = sets.ask(
+        "olist",
+        f"count(), countIf(Timestamp > {promise}), countIf(toDate(Timestamp, 'UTC') > toDate({promise}, 'UTC'))"
+        f" WHERE EventName = 'retail.order.delivered' AND {cancelled}",
+    )
+    wanted = tuple(answer[key] for key in ("delivered_with_date", "late_by_timestamp", "late_by_calendar_date"))
+    assert kept == wanted
+    assert found[0] == answer["orders"] - answer["delivery_missing"]
+    by_name = sets.reports["olist"][0].by_name
+    assert by_name["order-to-cash: retail.order.placed"] == answer["orders"]
+    assert by_name["order-to-cash: retail.order.cancelled"] == answer["canceled_or_unavailable"]
+    assert by_name["order-to-cash: retail.order.validated"] == answer["orders"] - answer["approval_missing"]
+
+
+def test_time_to_delivery(sets: Imported, answers: dict[str, Any]) -> None:
+    answer = answers["olist_sample"]
+    ends = (
+        "(SELECT CaseId, minIf(Timestamp, EventName = 'retail.order.placed') AS p,"
+        " maxIf(Timestamp, EventName = 'retail.order.delivered') AS d,"
+        " countIf(EventName = 'retail.order.delivered') AS n,"
+        " countIf(EventName = 'retail.order.cancelled') AS c, TenantId FROM process_events FINAL"
+        " WHERE TenantId = {t:String} GROUP BY TenantId, CaseId)"
+    )
+    days = "(toUnixTimestamp64Nano(d) - toUnixTimestamp64Nano(p)) / 86400e9"
+    found = sets.ask(
+        "olist",
+        f"quantileExactInclusive(0.5)({days}), avg({days}), quantileExactInclusive(0.9)({days}) WHERE n = 1 AND c = 0",
+        ends,
+    )
+    assert found == tuple(near(answer[f"purchase_to_delivery_days_{key}"]) for key in ("median", "mean", "p90"))
+
+
+LINES = (
+    "(WITH ifNull(Quantity, 0) AS Units SELECT CaseId, TenantId,"
+    " sumIf(Units, EventName = 'retail.order.line.placed') AS ordered,"
+    " sumIf(Units, EventName = 'retail.order.line.shipped') AS shipped FROM process_events FINAL"
+    " WHERE TenantId = {t:String} GROUP BY TenantId, CaseId)"
+)
+
+
+def test_three_fill_rates(sets: Imported, answers: dict[str, Any]) -> None:
+    answer = answers["supplygraph"]
+    found = sets.ask(
+        "supplygraph",
+        "sum(ordered), sum(shipped), sum(shipped) / sum(ordered), sum(least(ordered, shipped)) / sum(ordered),"
+        " countIf(ordered > 0), countIf(ordered > 0 AND shipped >= ordered), countIf(ordered > 0 AND shipped = 0),"
+        " countIf(ordered = 0)",
+        LINES,
+    )
+    assert found == (
+        near(answer["ordered_units"]),
+        near(answer["delivered_units"]),
+        pytest.approx(answer["unit_fill_total"], abs=1e-7),
+        near(answer["unit_fill_same_day_capped"]),
+        answer["order_lines"],
+        answer["lines_filled_same_day"],
+        answer["lines_with_no_delivery_same_day"],
+        answer["deliveries_on_days_without_order"],
+    )
+
+
+def test_credits_and_their_purchases(sets: Imported, answers: dict[str, Any]) -> None:
+    answer = answers["online_retail"]
+    credit = "EventName = 'retail.refund.issued'"
+    found = sets.ask(
+        "online_retail",
+        "count(), uniqExact(Attributes['retail.invoice.id']), -toFloat64(sum(Amount)),"
+        " countIf(Attributes['retail.customer.id'] != ''), countIf(Attributes['retail.order.line.id'] != '')"
+        f" WHERE {credit}",
+    )
+    assert found == (
+        answer["cancel_lines"],
+        answer["cancel_invoices"],
+        near(answer["cancel_value"]),
+        answer["cancel_lines_with_customer"],
+        answer["cancel_lines_with_prior_purchase"],
+    )
+    gross = sets.ask("online_retail", "toFloat64(sum(Amount)), countIf(Amount = 0) WHERE Stream = 'order-to-cash'")
+    stock = "EventName = 'retail.stock.adjusted'"
+    adjusted = sets.ask("online_retail", f"count(), countIf(CaseId != '') WHERE {stock}", "otel_logs")
+    assert gross[0] == near(answer["gross_value"])
+    assert adjusted == (answer["negative_quantity_not_cancelled"], 0)
+    assert gross[1] + adjusted[0] == answer["zero_or_negative_price_lines"]
+    pairs = (
+        "(SELECT c.TenantId AS TenantId, (toUnixTimestamp64Nano(c.Timestamp) - toUnixTimestamp64Nano(p.Timestamp))"
+        " / 86400e9 AS days FROM (SELECT TenantId, Timestamp, Attributes['retail.order.line.id'] AS line"
+        f" FROM process_events FINAL WHERE TenantId = {{t:String}} AND {credit} AND line != '') AS c INNER JOIN"
+        " (SELECT Timestamp, Attributes['retail.order.line.id'] AS line FROM process_events FINAL"
+        " WHERE TenantId = {t:String} AND EventName = 'retail.order.line.placed') AS p ON c.line = p.line)"
+    )
+    days = sets.ask(
+        "online_retail", "count(), quantileExactInclusive(0.5)(days), quantileExactInclusive(0.9)(days)", pairs
+    )
+    assert days == (
+        answer["cancel_lines_with_prior_purchase"],
+        near(answer["purchase_to_cancel_days_median"]),
+        near(answer["purchase_to_cancel_days_p90"]),
+    )
+
+
+def test_items_out_of_stock(sets: Imported, answers: dict[str, Any]) -> None:
+    answer = answers["ocel_order_simulated"]
+    line = "Attributes['retail.order.line.id']"
+    by_line = (
+        f"(SELECT TenantId, {line} AS line, countIf(EventName = 'retail.order.line.placed') AS placed,"
+        " countIf(EventName = 'retail.order.backordered') AS out,"
+        " minIf(Timestamp, EventName = 'retail.order.backordered') AS o,"
+        " minIf(Timestamp, EventName = 'retail.replenishment.triggered') AS r,"
+        " maxIf(Timestamp, EventName = 'retail.order.picked') AS p"
+        f" FROM process_events FINAL WHERE TenantId = {{t:String}} AND {line} != '' GROUP BY TenantId, line)"
+    )
+    hours = "quantileExactInclusiveIf(0.5)((toUnixTimestamp64Nano({}) - toUnixTimestamp64Nano(o)) / 3600e9, out > 0)"
+    found = sets.ask("ocel", f"sum(placed), countIf(out > 0), {hours.format('r')}, {hours.format('p')}", by_line)
+    assert found == (
+        answer["objects_by_type"]["items"],
+        answer["items_out_of_stock"],
+        near(answer["out_of_stock_to_reorder_hours_median"]),
+        near(answer["out_of_stock_to_last_pick_hours_median"]),
+    )
+    assert found[1] / found[0] == near(answer["item_out_of_stock_rate"])
+    orders = (
+        "(SELECT CaseId, TenantId, (toUnixTimestamp64Nano(maxIf(Timestamp, EventName ="
+        " 'retail.order.paid')) - toUnixTimestamp64Nano(minIf(Timestamp, EventName = 'retail.order.placed'))) / 86400e9"
+        " AS days FROM process_events FINAL WHERE TenantId = {t:String} AND Stream = 'order-to-cash'"
+        " GROUP BY TenantId, CaseId)"
+    )
+    paid = sets.ask("ocel", "count(), quantileExactInclusive(0.5)(days), quantileExactInclusive(0.9)(days)", orders)
+    assert paid == (
+        answer["orders_placed_and_paid"],
+        near(answer["place_to_pay_days_median"]),
+        near(answer["place_to_pay_days_p90"]),
+    )
+
+
+def test_importing_again_changes_nothing(sets: Imported) -> None:
+    """Last, for it imports once more; the sums of the other tests are over the same rows."""
+    sums = "count(), sum(Quantity), sum(cityHash64(EventId))"
+    before = sets.ask("supplygraph", sums)
+    sets.load("supplygraph")
+    assert sets.ask("supplygraph", sums) == before
