@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
+from kpis.currencies import CURRENCIES
 from storage import load_sql
 
 EVENTS = "/*events*/"
@@ -77,7 +78,7 @@ _STATEMENTS = 1
 
 @dataclass(frozen=True)
 class View:
-    """One canonical view. stream: the one it reads, '' for all; names: the events it reads, none for all."""
+    """One canonical view. stream: the one it reads, '' for all; also: further ones; names: its events, none for all."""
 
     name: str
     title: str
@@ -85,6 +86,7 @@ class View:
     names: tuple[str, ...]
     stream: str = ""
     pairs: tuple[Pair, ...] = field(default=())
+    also: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -93,7 +95,7 @@ class View:
 
     def reads(self, stream: str) -> bool:
         """Whether events of the stream make rows of it."""
-        return self.stream in ("", stream)
+        return self.stream in ("", stream) or stream in self.also
 
     def statement(self) -> str:
         """Its SELECT, with `/*selection*/` where a condition on cases belongs."""
@@ -135,6 +137,17 @@ VIEWS: tuple[View, ...] = (
         ),
         "return-to-resolution",
     ),
+    View(
+        "movements",
+        "Movements",
+        "a quantity or an amount that one event tells: ordered, shipped, cancelled or credited",
+        (
+            *_o2c("line.placed", "line.shipped", "line.cancelled"),
+            *("retail.return.requested", "retail.return.received", "retail.refund.issued"),
+        ),
+        "order-to-cash",
+        also=("return-to-resolution",),
+    ),
     View("purchases", "Purchase orders", "a purchase order with its invoice", (), "procure-to-pay"),
     View(
         "promotions",
@@ -163,7 +176,7 @@ def view(name: str) -> View:
 @cache
 def model() -> int:
     """Names what the rows depend on beside the events: another number, and all views are made anew."""
-    said = (_STATEMENTS, PAIRS, *((one.name, one.names, one.statement()) for one in VIEWS))
+    said = (_STATEMENTS, PAIRS, CURRENCIES, *((one.name, one.names, one.statement()) for one in VIEWS))
     return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
 

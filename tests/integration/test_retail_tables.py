@@ -1,7 +1,8 @@
 """Ordinary retail tables of other people, by the mappings in docs/import-mappings, against answers of independent code.
 
-Each file is imported once, through the importer, into the embedded engine; every number is asked of the stored events
-in plain SQL. The files lie beside the repository (`shared/`, or where OPSINTEL_SHARED points) and are not part of it.
+Each file is imported once, through the importer, into the embedded engine. Every number is asked of the stored events
+in plain SQL; what is a key figure also of the values that the KPI jobs stored, by the catalogue's own definitions. The
+files lie beside the repository (`shared/`, or where OPSINTEL_SHARED points) and are not part of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 
 from collector.importers import ImportReport, build_mapping, detect, import_file
 from core import SystemClock
+from kpis import KpiJobs, load_catalogue, series
 from metrics.events import ProblemKind, load_event_catalogue, validate_event
 from storage import ClickHouse, SegmentMeta, Signal
 
@@ -33,6 +35,8 @@ FILES = {
     "online_retail": [("online_retail/online_retail_2010-12_2011-05.parquet", "online-retail")],
     "ocel": [("ocel/ocel_order_simulated.csv", "ocel-orders")],
 }
+ZONES = {"supplygraph": "Asia/Dhaka"}
+"""Whose days the KPIs count in, where that is not UTC; as the mappings have it."""
 MISSING = {
     "retail.order.placed": {"retail.quantity", "retail.amount", "retail.currency"},
     "retail.order.line.placed": {"retail.amount", "retail.currency"},
@@ -273,6 +277,104 @@ def test_items_out_of_stock(sets: Imported, answers: dict[str, Any]) -> None:
         near(answer["place_to_pay_days_median"]),
         near(answer["place_to_pay_days_p90"]),
     )
+
+
+# --- through the KPI definitions ---
+
+
+class Figures:
+    """The KPIs of each set, computed by the jobs; sums over all buckets of a grain."""
+
+    def __init__(self, clickhouse: ClickHouse, sets: Imported) -> None:
+        self._ch = clickhouse
+        assert sets.reports
+        for zone in {"UTC", *ZONES.values()}:
+            tenants = [f"tables-{name}" for name in FILES if ZONES.get(name, "UTC") == zone]
+            report = KpiJobs(clickhouse, SystemClock(), load_catalogue(), tenants, timezone=zone).run_once()
+            assert not report.failures
+
+    def total(self, name: str, kpi: str, basis: str, grain: str = "month") -> tuple[float, float, int, int, int]:
+        """Numerator, denominator, sample, excluded and open of all buckets together."""
+        found = series(self._ch, f"tables-{name}", kpi, basis, grain=grain)
+        columns = ("numerator", "denominator", "sample_size", "excluded", "open_cases")
+        first, second, *counts = (sum(getattr(value, column) for value in found) for column in columns)
+        return first, second, *counts
+
+    def by_month(self, name: str, kpi: str, basis: str) -> list[tuple[str, float]]:
+        """The values of the months."""
+        found = series(self._ch, f"tables-{name}", kpi, basis, grain="month")
+        return [(f"{value.bucket_start:%Y-%m}", value.value or 0.0) for value in found if value.sample_size]
+
+
+@pytest.fixture(scope="module")
+def figures(clickhouse: ClickHouse, sets: Imported) -> Figures:
+    """All KPIs of all sets, computed once."""
+    return Figures(clickhouse, sets)
+
+
+def test_kpi_three_fill_rates(figures: Figures, answers: dict[str, Any]) -> None:
+    answer = answers["supplygraph"]
+    shipped, ordered, movements, *left_out = figures.total("supplygraph", "period_fill_rate", "unit")
+    assert (shipped, ordered) == (near(answer["delivered_units"]), near(answer["ordered_units"]))
+    assert shipped / ordered == pytest.approx(answer["unit_fill_total"], abs=1e-7)
+    assert left_out == [0, 0]
+    filled, wanted, lines, *left_out = figures.total("supplygraph", "same_day_fill_rate", "unit")
+    assert filled / wanted == pytest.approx(answer["unit_fill_same_day_capped"], abs=1e-7)
+    assert wanted == near(answer["ordered_units"])
+    assert (lines, *left_out) == (answer["order_lines"], 0, 0)
+    delivered = lines - answer["lines_with_no_delivery_same_day"] + answer["deliveries_on_days_without_order"]
+    assert movements == lines + delivered
+    assert figures.total("supplygraph", "same_day_fill_rate", "line") == (
+        answer["lines_filled_same_day"],
+        answer["order_lines"],
+        answer["order_lines"],
+        0,
+        0,
+    )
+
+
+def test_kpi_late_on_both_bases(figures: Figures, answers: dict[str, Any]) -> None:
+    """One order was cancelled and yet delivered: it is counted as left out, and in no answer."""
+    answer = answers["olist_sample"]
+    delivered, left_out = answer["delivered_with_date"], answer["orders"] - answer["delivery_missing"]
+    for basis, late in (("instant", "late_by_timestamp"), ("date", "late_by_calendar_date")):
+        on_time, *counts = figures.total("olist", "on_time_delivery", basis)
+        assert delivered - on_time == answer[late]
+        assert counts == [delivered, delivered, left_out - delivered, 0]
+    cancelled, orders, *_ = figures.total("olist", "order_cancellation_rate", "all")
+    assert (cancelled, orders) == (answer["canceled_or_unavailable"], answer["orders"])
+
+
+def test_kpi_credits_and_sales(figures: Figures, answers: dict[str, Any]) -> None:
+    answer = answers["online_retail"]
+    sold = answer["rows"] - answer["cancel_lines"] - answer["negative_quantity_not_cancelled"]
+    credited = -answer["cancel_value"]
+    assert figures.total("online_retail", "return_rate", "line") == (
+        answer["cancel_lines"],
+        sold,
+        sold + answer["cancel_lines"],
+        0,
+        0,
+    )
+    notes, orders, counted, *left_out = figures.total("online_retail", "return_rate", "order")
+    assert (notes, counted, left_out) == (answer["cancel_invoices"], notes + orders, [0, 0])
+    back, value, *_ = figures.total("online_retail", "return_rate", "value")
+    assert (back, value) == (near(credited), near(answer["gross_value"]))
+    for basis, wanted in (("gross", "gross_value"), ("net", "net_value")):
+        assert figures.total("online_retail", "sales_value", basis)[0] == near(answer[wanted])
+    assert figures.total("online_retail", "sales_value", "credited")[0] == near(credited)
+    assert figures.by_month("online_retail", "sales_value", "net") == [
+        (month, near(net)) for month, net in answer["net_by_month"]
+    ]
+
+
+def test_kpi_items_out_of_stock(figures: Figures, answers: dict[str, Any]) -> None:
+    """Its prices have no currency, so no sum of money has them, and each of them is counted as left out."""
+    answer = answers["ocel_order_simulated"]
+    out, items, *counts = figures.total("ocel", "stockout_rate", "line")
+    assert (out, items) == (answer["items_out_of_stock"], answer["objects_by_type"]["items"])
+    assert out / items == near(answer["item_out_of_stock_rate"])
+    assert counts == [items, 0, 0]
 
 
 def test_importing_again_changes_nothing(sets: Imported) -> None:
