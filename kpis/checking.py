@@ -41,6 +41,8 @@ def _expressions(definition: KpiDefinition) -> Iterator[tuple[str, str]]:
     for number, exclusion in enumerate(definition.excluded):
         yield f"excluded.{number}.when", exclusion.when
     for basis in definition.bases:
-        for key in ("at", "where", "numerator", "denominator"):
+        for key in ("at", "where", "open", "numerator", "denominator"):
             if text := getattr(basis, key):
                 yield f"bases.{basis.id}.{key}", text
+        for number, exclusion in enumerate(basis.excluded or ()):
+            yield f"bases.{basis.id}.excluded.{number}.when", exclusion.when

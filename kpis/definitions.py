@@ -42,8 +42,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
+class Exclusion(_Strict):
+    """Subjects that are left out when a condition holds, and why."""
+
+    when: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+
+
 class Basis(_Strict):
-    """What a value is a share or a statistic of; shown beside the number."""
+    """What a value is a share or a statistic of; shown beside the number.
+
+    What it gives is instead of the definition's; `excluded`, too.
+    """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     name: str = Field(min_length=1)
@@ -51,15 +61,10 @@ class Basis(_Strict):
     statistic: Statistic | None = None
     at: str = ""
     where: str = ""
+    open: str = ""
     numerator: str = ""
     denominator: str = ""
-
-
-class Exclusion(_Strict):
-    """Subjects that are left out when a condition holds, and why."""
-
-    when: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    excluded: tuple[Exclusion, ...] | None = None
 
 
 class _Document(_Strict):
@@ -174,7 +179,11 @@ class KpiDefinition:
     @property
     def left_out(self) -> tuple[str, ...]:
         """What is left out, in words."""
-        return tuple(one.reason for one in self.excluded) + self.exclusions
+        told = list(dict.fromkeys(one.reason for one in self.excluded))
+        for basis in self.bases:
+            more = (one.reason for one in basis.excluded or ())
+            told += [f"basis '{basis.id}': {reason}" for reason in more if reason not in told]
+        return tuple(told) + self.exclusions
 
     @property
     def basis_ids(self) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kpis.definitions import KpiDefinition, Statistic
+from kpis.definitions import Exclusion, KpiDefinition, Statistic
 
 COUNTED, OPEN, LEFT_OUT = 1, 2, 10
-"""States of a fact; LEFT_OUT + n is left out by the n-th exclusion of its definition."""
+"""States of a fact; LEFT_OUT + n is left out by the n-th exclusion of its measure, the one after the last by a
+number that is not known."""
 MILLIONTHS = 1_000_000
 MOST = 9e12
 """The largest number that is added up, in units; whatever is beyond counts as this."""
@@ -32,6 +33,8 @@ class Measure:
     where: str
     numerator: str
     denominator: str
+    open: str
+    excluded: tuple[Exclusion, ...]
     statistics: tuple[tuple[str, Statistic], ...]
 
     @property
@@ -46,16 +49,15 @@ class Measure:
 
     def fact(self, number: int) -> str:
         """The SQL tuple of the fact."""
-        d = self.definition
-        reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(d.excluded)]
-        opened = [f"ifNull(toBool({d.open}), 0), {OPEN}"] if d.open else []
+        reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
+        opened = [f"ifNull(toBool({self.open}), 0), {OPEN}"] if self.open else []
         known = f"({self.numerator}) IS NULL OR ({self.denominator}) IS NULL"
         state = ", ".join(
             [
                 f"({self.at}) IS NULL OR NOT ifNull(toBool({self.where or 'true'}), 0), 0",
                 *reasons,
                 *opened,
-                f"{known}, {LEFT_OUT + len(d.excluded)}",
+                f"{known}, {LEFT_OUT + len(self.excluded)}",
                 str(COUNTED),
             ]
         )
@@ -71,18 +73,20 @@ def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
     for definition in definitions:
         if not definition.view:
             continue
-        ways: dict[tuple[str, str, str, str], list[tuple[str, Statistic]]] = {}
-        if not definition.bases:
-            key = (definition.at, definition.where, definition.numerator, definition.denominator or "1")
-            ways[key] = [("", definition.statistic)]
-        for basis in definition.bases:
+        ways: dict[tuple[str, str, str, str, str, tuple[Exclusion, ...]], list[tuple[str, Statistic]]] = {}
+        d = definition
+        if not d.bases:
+            ways[d.at, d.where, d.numerator, d.denominator or "1", d.open, d.excluded] = [("", d.statistic)]
+        for basis in d.bases:
             key = (
-                basis.at or definition.at,
-                basis.where or definition.where,
-                basis.numerator or definition.numerator,
-                basis.denominator or definition.denominator or "1",
+                basis.at or d.at,
+                basis.where or d.where,
+                basis.numerator or d.numerator,
+                basis.denominator or d.denominator or "1",
+                basis.open or d.open,
+                d.excluded if basis.excluded is None else basis.excluded,
             )
-            ways.setdefault(key, []).append((basis.id, basis.statistic or definition.statistic))
+            ways.setdefault(key, []).append((basis.id, basis.statistic or d.statistic))
         found += [Measure(definition, *key, tuple(told)) for key, told in ways.items()]
     return found
 

@@ -34,6 +34,7 @@ from kpis.changes import (
     TOUCHED,
     Change,
 )
+from kpis.currencies import CURRENCIES
 from kpis.measures import Measure, facts_sql, parameters
 from kpis.views import CASES, RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
@@ -186,6 +187,7 @@ class ViewJobs:
             **params,
             "earliest": max(ALWAYS, earliest),
             "names": list(view.names),
+            "currencies": list(CURRENCIES),
             "details": list(self._told.get(str(params["stream"]), ())),
             "pairs": [
                 (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs

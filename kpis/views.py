@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from kpis.currencies import CURRENCIES
 from storage import load_sql
 
 EVENTS, SOURCE = "/*events*/", "/*source*/"
@@ -94,7 +95,7 @@ SOURCES = (CASES, RECORDS)
 
 @dataclass(frozen=True)
 class View:
-    """One canonical view. stream: the one it reads, '' for all; names: the events it reads, none for all."""
+    """One canonical view. stream: the one it reads, '' for all; also: further ones; names: its events, none for all."""
 
     name: str
     title: str
@@ -103,6 +104,7 @@ class View:
     stream: str = ""
     pairs: tuple[Pair, ...] = field(default=())
     source: Source = CASES
+    also: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -111,7 +113,7 @@ class View:
 
     def reads(self, source: Source, stream: str) -> bool:
         """Whether events of the stream make rows of it."""
-        return self.source == source and self.stream in ("", stream)
+        return self.source == source and (self.stream in ("", stream) or stream in self.also)
 
     def statement(self) -> str:
         """Its SELECT, with `/*selection*/` where a condition on cases belongs."""
@@ -156,6 +158,17 @@ VIEWS: tuple[View, ...] = (
             *(f"retail.refund.{verb}" for verb in ("approved", "issued", "settled")),
         ),
         "return-to-resolution",
+    ),
+    View(
+        "movements",
+        "Movements",
+        "a quantity or an amount that one event tells: ordered, shipped, cancelled or credited",
+        (
+            *_o2c("line.placed", "line.shipped", "line.cancelled"),
+            *("retail.return.requested", "retail.return.received", "retail.refund.issued"),
+        ),
+        "order-to-cash",
+        also=("return-to-resolution",),
     ),
     View("purchases", "Purchase orders", "a purchase order with its invoice", (), "procure-to-pay"),
     View(
@@ -202,7 +215,7 @@ def view(name: str) -> View:
 def model(details: Details) -> int:
     """Names what the rows depend on beside the events: another number, and all views are made anew."""
     told = sorted((stream, tuple(sorted(names))) for stream, names in details.items() if names)
-    said = (_STATEMENTS, PAIRS, told, *((one.name, one.names, one.statement()) for one in VIEWS))
+    said = (_STATEMENTS, PAIRS, CURRENCIES, told, *((one.name, one.names, one.statement()) for one in VIEWS))
     return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
 

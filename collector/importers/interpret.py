@@ -32,7 +32,11 @@ Stamp = tuple[str, int, int | None, int]
 
 
 class BadRow(Exception):
-    """The row must not go in; the text says why."""
+    """The row must not go in; the text says why, `kind` without what is this row's own, so that rows can be counted."""
+
+    def __init__(self, reason: str, kind: str = "") -> None:
+        super().__init__(reason)
+        self.kind = kind or reason
 
 
 OBJECT_CHANGED = "retail.object.changed"
@@ -53,6 +57,8 @@ class Event(NamedTuple):
     event_id: str
     system: str
     attributes: Pairs
+    stream: str = ""
+    """Where it is not the mapping's."""
 
 
 class Interpreter:
@@ -140,7 +146,7 @@ class Interpreter:
 
     def _cases(self, text: str) -> list[str]:
         if self._explode is not None:
-            return _elements(text, self._separator)
+            return elements(text, self._separator)
         if not text.strip():
             raise BadRow(f"{self._columns[self._case]!r} (the case) is empty")
         return [text]
@@ -149,18 +155,18 @@ class Interpreter:
         wanted = self._mapping.columns
         activity_at, time_at = self._index(wanted.activity), self._index(wanted.timestamp)
         start_at = self._index(wanted.start) if wanted.start else None
-        read_time = self._reader(wanted.timestamp)
-        read_start = self._reader(wanted.start) if wanted.start else read_time
+        read_when = self._reader(wanted.timestamp)
+        read_start = self._reader(wanted.start) if wanted.start else read_when
         names = self._mapping.activity_names
 
         def stamps(cells: list[str]) -> list[Stamp]:
             activity = cells[activity_at]
             if not activity.strip():
                 raise BadRow(f"{wanted.activity!r} (the activity) is empty")
-            time_ns = _time(read_time, cells[time_at], wanted.timestamp)
+            time_ns = read_time(read_when, cells[time_at], wanted.timestamp)
             start_ns = None
             if start_at is not None and cells[start_at].strip():
-                start_ns = _time(read_start, cells[start_at], wanted.start)
+                start_ns = read_time(read_start, cells[start_at], wanted.start)
             return [(names.get(activity, activity), time_ns, start_ns, 0)]
 
         return stamps
@@ -175,7 +181,7 @@ class Interpreter:
 
         def stamps(cells: list[str]) -> list[Stamp]:
             return [
-                (activity, _time(read, cells[index], column), None, place)
+                (activity, read_time(read, cells[index], column), None, place)
                 for place, index, activity, column, read in places
                 if cells[index].strip()
             ]
@@ -251,13 +257,14 @@ class Interpreter:
         return others
 
 
-def _time(read: Callable[[str], int], text: str, column: str) -> int:
+def read_time(read: Callable[[str], int], text: str, column: str) -> int:
+    """The time in a cell, in nanoseconds; raises BadRow."""
     if not text.strip():
         raise BadRow(f"{column!r} (the time) is empty")
     try:
         return read(text)
     except ValueError as problem:
-        raise BadRow(f"{column!r}: {problem}") from None
+        raise BadRow(f"{column!r}: {problem}", f"{column!r} is not a time") from None
 
 
 def _number(text: str, column: str) -> str:
@@ -266,32 +273,32 @@ def _number(text: str, column: str) -> str:
             return text
     except InvalidOperation:
         pass
-    raise BadRow(f"{column!r}: {text!r} is not a number")
+    raise BadRow(f"{column!r}: {text!r} is not a number", f"{column!r} is not a number")
 
 
 def _objects(text: str) -> list[str]:
-    """Ids of objects: a list as in `_elements`, or one id."""
-    return _elements(text, "") if text.lstrip().startswith("[") else [text.strip()] if text.strip() else []
+    """Ids of objects: a list as in `elements`, or one id."""
+    return elements(text, "") if text.lstrip().startswith("[") else [text.strip()] if text.strip() else []
 
 
-def _elements(text: str, separator: str) -> list[str]:
+def elements(text: str, separator: str) -> list[str]:
     """The elements of a list written as JSON, as Python, or between separators; blank text is an empty list."""
     text = text.strip()
     if not text:
         return []
     if _PLAIN_LIST.fullmatch(text):
-        elements = _ELEMENT.findall(text)
+        found = _ELEMENT.findall(text)
     elif text.startswith("["):
-        elements = _literal(text)
+        found = _literal(text)
     elif separator:
-        elements = [part.strip() for part in text.split(separator)]
+        found = [part.strip() for part in text.split(separator)]
     else:
         raise BadRow(f"{text[:80]!r} is not a list")
-    if len(elements) > MAX_ELEMENTS:
-        raise BadRow(f"the list has {len(elements)} elements, at most {MAX_ELEMENTS} are allowed")
-    if not all(element.strip() for element in elements):
+    if len(found) > MAX_ELEMENTS:
+        raise BadRow(f"the list has {len(found)} elements, at most {MAX_ELEMENTS} are allowed")
+    if not all(element.strip() for element in found):
         raise BadRow(f"{text[:80]!r} has an empty element (the case)")
-    return elements
+    return found
 
 
 def _literal(text: str) -> list[str]:

@@ -10,15 +10,26 @@ from __future__ import annotations
 import codecs
 import difflib
 import tomllib
+import typing
 import zoneinfo
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from collector.importers.rows import CLASSIFIED, OCEL_ACTIVITY, OCEL_CASES, OCEL_TIME, STARTED
+from collector.importers.templates import (
+    MAX_TEMPLATES,
+    ROW,
+    EventTemplate,
+    Lookup,
+    Part,
+    Split,
+    Unpivot,
+    derived_names,
+)
 from core.errors import InvalidInput, NotFound
 
 NUMBERED = ("quantity", "amount")
@@ -51,11 +62,7 @@ XES_COLUMNS = {
 OCEL_COLUMNS = {"activity": OCEL_ACTIVITY, "timestamp": OCEL_TIME}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
-
-
-class Columns(_Part):
+class Columns(Part):
     """Column names, as the header writes them; an empty name means the file has no such column."""
 
     case: str = Field("", description="The business key of the workflow instance.")
@@ -70,7 +77,10 @@ class Columns(_Part):
     currency: str = Field("", description="The currency of the amount, ISO 4217.")
 
 
-class Keep(_Part):
+_NO_COLUMNS = Columns.model_validate({})
+
+
+class Keep(Part):
     """A row is used only when the column's text is one of these."""
 
     column: str = Field(min_length=1)
@@ -82,20 +92,20 @@ class Keep(_Part):
         return (value,) if isinstance(value, str) else value
 
 
-class Wide(_Part):
+class Wide(Part):
     """One row is one case; every filled column of these is an event named after the column."""
 
     timestamps: tuple[str, ...] = Field(min_length=1)
 
 
-class Explode(_Part):
+class Explode(Part):
     """The column holds a list as text (JSON, Python, or parts between separators): one event for each element."""
 
     column: str = Field(min_length=1)
     separator: str = ""
 
 
-class ColumnMapping(_Part):
+class ColumnMapping(Part):
     """A complete and valid mapping. `zone` is derived, the rest is what was asked for."""
 
     stream: str = Field(min_length=1)
@@ -103,6 +113,10 @@ class ColumnMapping(_Part):
     keep: tuple[Keep, ...] = ()
     wide: Wide | None = None
     explode: Explode | None = None
+    event: tuple[EventTemplate, ...] = Field((), max_length=MAX_TEMPLATES, description="Events that a row may give.")
+    unpivot: Unpivot | None = None
+    split: tuple[Split, ...] = ()
+    lookup: dict[str, Lookup] = Field(default_factory=dict, description="Fields that earlier rows fill.")
     activity_names: dict[str, str] = Field(default_factory=dict, description="Other event names for activities.")
     attributes: dict[str, str] = Field(default_factory=dict, description="Other attribute names for columns.")
     objects: dict[str, str] = Field(
@@ -160,6 +174,11 @@ class ColumnMapping(_Part):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         columns = self.columns
+        if self.event:
+            self._check_templates()
+            return self
+        if extra := [name for name in ("unpivot", "split", "lookup") if getattr(self, name)]:
+            raise ValueError(f"{' and '.join(extra)} needs [[event]]: what does a row become?")
         if self.explode and columns.case not in {"", self.explode.column}:
             raise ValueError("with explode the elements are the cases, so columns.case must be left out")
         if not self.explode and not columns.case:
@@ -179,6 +198,34 @@ class ColumnMapping(_Part):
         self._attribute_names()
         return self
 
+    def _check_templates(self) -> None:
+        other = ("columns", "wide", "explode", "activity_names", "attributes", "objects")
+        if extra := [name for name in other if getattr(self, name) not in (None, {}, _NO_COLUMNS)]:
+            raise ValueError(f"with [[event]] the keys {', '.join(extra)} must be left out: the events say it all")
+        names = list(derived_names(self.unpivot, self.split, self.lookup))
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the fields {sorted(twice)} are given twice by unpivot, split and lookup")
+        known = set(names[: names.index(ROW) + 1])
+        for name, lookup in self.lookup.items():
+            if later := (lookup.fields() & set(names)) - known:
+                raise ValueError(f"lookup.{name} looks at {sorted(later)[0]!r}, which is filled after it")
+            known.add(name)
+        ids = [event.id or event.name for event in self.event]
+        for place, event in enumerate(self.event):
+            where = f"event.{place} ({event.name})"
+            if ids.index(ids[place]) != place:
+                raise ValueError(f"{where}: there is another event {ids[place]!r}: give one of them an id of its own")
+            if not event.name.strip() or ":" in ids[place]:
+                raise ValueError(f"{where}: the id {ids[place]!r} must not be blank or have a colon")
+            written = [key for key in ("quantity", "amount", "currency") if getattr(event, key)]
+            taken = RESERVED | set(self.constants) | {NAMED[key] for key in written}
+            if clash := sorted(key for key in event.attributes if key in taken or not key.strip()):
+                raise ValueError(
+                    f"{where}: the attribute {clash[0]!r} is given twice, blank, or is written by the importer itself"
+                )
+        if clash := sorted(key for key in self.constants if key in RESERVED or not key.strip()):
+            raise ValueError(f"constants: the attribute {clash[0]!r} is blank, or is written by the importer itself")
+
     def _attribute_names(self) -> None:
         mapped = [attribute for key, attribute in NAMED.items() if getattr(self.columns, key)]
         seen = set(RESERVED)
@@ -194,7 +241,11 @@ class ColumnMapping(_Part):
         """Every column that the mapping speaks of."""
         named = [*self.columns.model_dump().values(), *(keep.column for keep in self.keep), *self.attributes]
         named += [*self.objects.values(), *([self.explode.column] if self.explode else [])]
-        return frozenset([*named, *(self.wide.timestamps if self.wide else ())]) - {""}
+        named += [*(self.wide.timestamps if self.wide else ()), *(split.column for split in self.split)]
+        named += [name for event in self.event for name in event.fields()]
+        named += [name for lookup in self.lookup.values() for name in lookup.fields()]
+        named += [*self.unpivot.columns, *self.unpivot.all_except] if self.unpivot else []
+        return frozenset(named) - {"", *derived_names(self.unpivot, self.split, self.lookup)}
 
     @property
     def zone(self) -> tzinfo:
@@ -258,6 +309,8 @@ def _defaults(data: dict[str, Any], kind: str) -> None:
     for key, fits, what in (("classifier", xes, "XES"), ("lifecycle", xes, "XES"), ("case_object", ocel, "OCEL 2.0")):
         if data.get(key) and not fits:
             raise InvalidInput(f"{key.replace('_', '-')} is for {what}; this file is {kind}")
+    if data.get("event") and (xes or ocel):
+        raise InvalidInput(f"[[event]] is for tables (CSV, Parquet); this file is {kind}")
     table = data.setdefault("columns", {})
     if not isinstance(table, dict) or not (xes or ocel):
         return
@@ -308,11 +361,28 @@ def _keeps(texts: Sequence[str]) -> list[dict[str, Any]]:
 def _explain(error: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        parts: dict[str, type[_Part]] = {"columns": Columns, "keep": Keep, "wide": Wide, "explode": Explode}
-        model = parts.get(str(error["loc"][0]), ColumnMapping) if len(error["loc"]) > 1 else ColumnMapping
-        close = difflib.get_close_matches(str(error["loc"][-1]), list(model.model_fields), 1)
+        close = difflib.get_close_matches(str(error["loc"][-1]), _keys_at(error["loc"][:-1]), 1)
         return f"unknown key {name!r}" + (f", did you mean {close[0]!r}?" if close else "")
     if error["type"] == "missing":
         return f"{name} is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] != "value_error" and not isinstance(error["input"], dict | list | tuple):
+        message += f", got {error['input']!r}"
     return f"{name}: {message}" if name else message
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    """The keys there are in the table at this place of the mapping."""
+    model: type[Part] = ColumnMapping
+    for step in place:
+        if isinstance(step, str) and (
+            found := next((f for k, f in model.model_fields.items() if step in {k, f.alias}), None)
+        ):
+            model = next(iter(_models(found.annotation)), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> list[type[Part]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models(inner)]

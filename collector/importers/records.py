@@ -30,10 +30,11 @@ class LogBatch:
         self._max = max_records
         self._attributes: dict[tuple[str, str], bytes] = {}
         self._every = (
-            b"\x59" + _fixed64(observed_ns)  # observed_time_unix_nano = 11
+            b"\x59"
+            + _fixed64(observed_ns)  # observed_time_unix_nano = 11
             + _field(5, _string(1, body))
-            + _attribute("retail.stream", stream)
-        )  # fmt: skip
+        )
+        self._stream = stream
         self._reset()
 
     def _reset(self) -> None:
@@ -62,7 +63,7 @@ class LogBatch:
             _attribute("retail.event.id", event.event_id),
         ]
         characters = _OVERHEAD
-        pairs = [("retail.step", event.activity), *event.attributes]
+        pairs = [("retail.stream", event.stream or self._stream), ("retail.step", event.activity), *event.attributes]
         if event.case:
             pairs.append(("retail.case.id", event.case))
         if event.start_ns is not None:

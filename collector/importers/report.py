@@ -7,7 +7,8 @@ name. It is written only when there is something to write.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,8 @@ from collector.importers.rows import printable
 from core.errors import Unavailable
 
 SHOWN = 20
+REASONS = 50
+"""Different reasons that are counted; what comes after is counted as one."""
 _CELL_LIMIT = 65_536
 
 
@@ -56,6 +59,12 @@ class ImportReport:
     rejections: tuple[Rejection, ...]
     """The first 20."""
     quarantine_file: Path | None
+    by_name: dict[str, int] = field(default_factory=dict)
+    """With event templates: how many events there are of each stream and name, written `stream: name`."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why rows were refused, and how many; adds up to `rejected`."""
+    remarks: dict[str, int] = field(default_factory=dict)
+    """With event templates: what the events lack, or why there is none, and how often."""
 
     def lines(self) -> list[str]:
         """The report for people, a line a list element."""
@@ -73,11 +82,15 @@ class ImportReport:
             out.append(f"  {self.objects:,} objects with their attributes and relations")
         if self.skipped:
             out.append(f"  {self.skipped:,} rows hold nothing to import (filtered out, or without an object or time)")
+        out += [f"  {count:,} {name}" for name, count in self.by_name.items()]
+        out += [f"  {count:,} × {remark}" for remark, count in self.remarks.items()]
         out += [f"  {note}" for note in self.notes]
         if self.refused:
             out.append(f"  {self.refused:,} events were refused by the receiver")
         if self.rejected:
             out.append(f"  {self.rejected:,} rows are broken and were left out; all of them: {self.quarantine_file}")
+            if len(self.reasons) < self.rejected:
+                out += [f"    {count:,} × {reason}" for reason, count in self.reasons.items()]
             out += [f"    line {r.line}: {r.reason}" for r in self.rejections]
             if self.rejected > len(self.rejections):
                 out.append(f"    … and {self.rejected - len(self.rejections):,} more")
@@ -101,13 +114,16 @@ class Quarantine:
         self._file: IO[str] | None = None
         self._first: list[Rejection] = []
         self.count = 0
+        self.reasons = Counter[str]()
         try:
             self._path.unlink(missing_ok=True)
         except OSError as problem:
             raise self._cannot(problem) from None
 
-    def add(self, rejection: Rejection, cells: list[str]) -> None:
-        """Keeps one refused row."""
+    def add(self, rejection: Rejection, cells: list[str], kind: str) -> None:
+        """Keeps one refused row, and counts it under this kind of reason."""
+        kind = printable(kind)
+        self.reasons[kind if kind in self.reasons or len(self.reasons) < REASONS else "other reasons"] += 1
         reason = printable(rejection.reason)
         self.count += 1
         if len(self._first) < SHOWN:

@@ -11,6 +11,7 @@ case ids, which are counted exactly (about 100 bytes each).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from collector.importers.records import MAX_RECORDS, LogBatch
 from collector.importers.report import ImportReport, Quarantine, Rejection
 from collector.importers.rows import LeftOut, ObjectState, Row, Table
 from collector.importers.sinks import Advance, Progress, Sink
+from collector.importers.template_rows import TemplateInterpreter
 from collector.importers.times import to_datetime
 from core import Clock
 
@@ -52,7 +54,8 @@ def import_file(
     with ExitStack() as stack:
         table = open_table(file, mapping)
         stack.callback(table.close)
-        interpreter = Interpreter(mapping, table.columns, table.native_times, source, path.name)
+        kind_of = TemplateInterpreter if mapping.event else Interpreter
+        interpreter = kind_of(mapping, table.columns, table.native_times, source, path.name)
         marks = stack.enter_context(_marks(file, mapping, resume, batch_records, clock)) if resume else None
         refused_rows = Quarantine(quarantine, path.name)
         stack.callback(refused_rows.close)
@@ -82,6 +85,9 @@ def import_file(
         notes=notes,
         rejections=refused_rows.first,
         quarantine_file=refused_rows.file,
+        by_name=dict(sorted(run.by_name.items())),
+        reasons=dict(refused_rows.reasons.most_common()),
+        remarks=dict(sorted(run.remarks.items())),
     )
 
 
@@ -104,7 +110,7 @@ class _Run:
         self,
         file: Examined,
         table: Table,
-        interpreter: Interpreter,
+        interpreter: Interpreter | TemplateInterpreter,
         batch: LogBatch,
         sink: Sink,
         quarantine: Quarantine,
@@ -115,6 +121,8 @@ class _Run:
         self._file, self._table, self._interpreter, self._batch = file, table, interpreter, batch
         self._sink, self._quarantine, self._progress = sink, quarantine, progress
         self._marks = marks
+        self._named = isinstance(interpreter, TemplateInterpreter)
+        """Whether the mapping names every event there may be, so that they are few and can be counted by name."""
         self.resumed = marks.mark.records if marks else 0
         self._stored = resume.stored if resume and marks and marks.resumed else None
         self.refused = marks.mark.refused if marks else 0
@@ -122,6 +130,7 @@ class _Run:
         self.rows = self.skipped = self.events = self._caseless = 0
         self.first_ns = self.last_ns = 0
         self.cases: set[str] = set()
+        self.by_name = Counter[str]()
         self.objects: set[tuple[str, str]] = set()
 
     def all_rows(self) -> None:
@@ -134,20 +143,29 @@ class _Run:
             elif isinstance(record, ObjectState):
                 self._object(record)
             else:
-                self._quarantine.add(Rejection(record.line, record.number, record.reason), record.cells)
+                rejection = Rejection(record.line, record.number, record.reason)
+                self._quarantine.add(rejection, record.cells, record.reason)
         self._hand_over()
+
+    @property
+    def remarks(self) -> Counter[str]:
+        """What is missing in events that went in, or kept them from being made."""
+        found = self._interpreter
+        return found.remarks if isinstance(found, TemplateInterpreter) else Counter()
 
     def notes(self) -> list[str]:
         """What is not in the numbers of the report."""
         if not self._caseless:
             return []
+        if self._named:
+            return [f"{self._caseless:,} events belong to no case, as the mapping has it"]
         return [f"{self._caseless:,} events touch no object of the case's type: kept with their objects, in no case"]
 
     def _row(self, row: Row) -> None:
         try:
             events = self._interpreter.events(row.cells, row.number)
         except BadRow as problem:
-            self._quarantine.add(Rejection(row.line, row.number, str(problem)), row.cells)
+            self._quarantine.add(Rejection(row.line, row.number, str(problem)), row.cells, problem.kind)
             return
         if not events:
             self.skipped += 1
@@ -157,8 +175,10 @@ class _Run:
             self.first_ns = min(self.first_ns or begin, begin)
             self.last_ns = max(self.last_ns, event.time_ns)
             self.events += 1
+            if self._named:
+                self.by_name[f"{event.stream}: {event.activity}"] += 1
             if event.case:
-                self.cases.add(event.case)
+                self.cases.add(f"{event.stream}\0{event.case}" if event.stream else event.case)
             else:
                 self._caseless += 1
 
@@ -167,7 +187,7 @@ class _Run:
             event = self._interpreter.object_state(state)
         except BadRow as problem:
             cells = [state.type, state.id, state.time, *(text for pair in state.attributes for text in pair)]
-            self._quarantine.add(Rejection(state.line, state.number, str(problem)), cells)
+            self._quarantine.add(Rejection(state.line, state.number, str(problem)), cells, problem.kind)
             return
         self._put(event)
         self.objects.add((state.type, state.id))

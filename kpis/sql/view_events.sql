@@ -1,6 +1,6 @@
     SELECT
-        Stream, CaseId, EventId, EventName, Timestamp, StartTime, Seq, Quantity, Amount, Currency, ActorType, Resource,
-        Step, Attributes
+        Stream, CaseId, EventId, EventName, Timestamp, StartTime, Seq, Quantity, Amount,
+        if(has({currencies:Array(String)}, toString(Currency)), toString(Currency), '') AS Currency, ActorType, Resource, Step, Attributes
     FROM /*source*/
     WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND Timestamp >= {earliest:DateTime64(9)}
         AND (EventName IN {names:Array(String)} OR empty({names:Array(String)})) AND /*selection*/

@@ -1,6 +1,8 @@
 -- Lines of orders: what was wanted, sent, withdrawn and denied. What is shipped is capped by what was ordered; the rest is
 -- closed by the line's own cancellations, then by the order's. An order that failed was never accepted, so what is left of
 -- its lines leaves the demand, as if withdrawn. Of a line placed more than once the last word counts, from the first time.
+-- The line placed first speaks for the order: so orders can be counted from their lines. What is told of a line that was
+-- never placed changes nothing there.
 WITH
     events AS
     (
@@ -32,6 +34,7 @@ WITH
             argMaxIf((ifNull(Quantity, 0), Amount, toString(Currency), Attributes['retail.sku'], Attributes['retail.promotion.id']),
                 (Timestamp, EventId), IsPlaced) AS Said,
             Said.1 AS Ordered,
+            countIf(Quantity < 0 AND NOT IsPlaced) > 0 AS Negative,
             if(countIf(IsShipped AND Quantity IS NULL) > 0, Ordered, least(ifNull(sumIf(Quantity, IsShipped), 0), Ordered)) AS Shipped,
             if(countIf(IsShipped) > 0, least(ifNull(argMinIf(tuple(Quantity), (Timestamp, EventId), IsShipped).1, Ordered), Ordered), 0) AS ShippedFirst,
             greatest(Ordered - Shipped, 0) AS Rest,
@@ -57,7 +60,7 @@ WITH
             max(GoneByCustomer) OVER (PARTITION BY Stream, CaseId) AS OrderWithdrawn,
             max(Through) OVER (PARTITION BY Stream, CaseId) AS OrderChannel,
             Ordered - Withdrawn - if(OrderWithdrawn, Undecided, 0) AS StillWanted,
-            multiIf(NOT Identified, 'no line id', Ordered <= 0, 'no positive quantity', StillWanted <= 1e-9, 'withdrawn', '') AS Why,
+            multiIf(NOT Identified, 'no line id', Ordered <= 0 OR Negative, 'no positive quantity', StillWanted <= 1e-9, 'withdrawn', '') AS Why,
             Why = '' AND NOT OrderGone AND Undecided > 1e-9 AS IsOpen,
             Why = '' AND NOT IsOpen AND Shipped >= StillWanted - 1e-9 AS IsFilled
         FROM facts
@@ -66,6 +69,15 @@ SELECT
     Stream, CaseId, Line AS Subject, Began, PlacedAt, FirstShippedAt, LastShippedAt, if(IsFilled, LastShippedAt, NULL) AS FilledAt,
     BackorderedAt, Line AS LineId, Said.4 AS Sku, OrderChannel AS Channel, Said.5 AS PromotionId, Said.3 AS Currency,
     Ordered, Said.2 AS Amount, Shipped, ShippedFirst, Withdrawn, Denied, StillWanted AS Wanted, Why AS LeftOut, IsOpen AS Open,
-    IsFilled AS Filled
-FROM lines
+    IsFilled AS Filled, SpeaksForOrder, OrderLeftOut, OrderOpen, OrderFilled
+FROM
+(
+    SELECT
+        *,
+        Line = argMinIf(Line, (PlacedAt, Line), Placed) OVER (PARTITION BY Stream, CaseId) AS SpeaksForOrder,
+        min(Why != '') OVER (PARTITION BY Stream, CaseId) AS OrderLeftOut,
+        max(IsOpen) OVER (PARTITION BY Stream, CaseId) AS OrderOpen,
+        min(Why != '' OR IsFilled) OVER (PARTITION BY Stream, CaseId) AS OrderFilled
+    FROM lines
+)
 WHERE Placed

@@ -53,7 +53,7 @@ RETAINED: tuple[RetainedTable, ...] = (
         RetainedTable(f"kpi_{view}", Dataset.EVENTS, "Began")
         for view in (
             *("orders", "order_lines", "returns", "purchases", "promotions", "intervals", "work"),
-            *("reconciliations", "stock_counts", "stock_outs", "stock_updates", "price_checks"),
+            *("movements", "reconciliations", "stock_counts", "stock_outs", "stock_updates", "price_checks"),
         )
     ),
     RetainedTable("event_objects", Dataset.EVENTS, "Timestamp"),

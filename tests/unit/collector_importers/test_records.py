@@ -21,6 +21,7 @@ EVENTS = st.builds(
     event_id=TEXT,
     system=st.sampled_from(["a", "b" * 200]),
     attributes=st.lists(st.tuples(TEXT, TEXT), max_size=3),
+    stream=st.just("") | TEXT,
 )
 
 
@@ -45,7 +46,7 @@ def test_a_batch_is_a_request(events: list[Event], stream: str, body: str, obser
         wanted = []
         for event in events:
             pairs = [
-                *event.attributes, ("retail.stream", stream), ("retail.step", event.activity),
+                *event.attributes, ("retail.stream", event.stream or stream), ("retail.step", event.activity),
                 ("retail.seq", str(event.seq)), ("retail.event.id", event.event_id),
             ]  # fmt: skip
             if event.case:
