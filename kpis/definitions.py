@@ -9,6 +9,7 @@ compute an expression is for `kpis.checking`, that it computes what its descript
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core import ConfigurationError, NotFound
+from kpis.dimensions import DIMENSIONS
 from kpis.periods import Grain
 from kpis.views import VIEWS
 
@@ -36,6 +38,9 @@ COMPUTE_PARAMETERS = (
     "{buckets:Array(DateTime('UTC'))}",
 )
 TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
+
+
+NAME = r"[a-z][a-z0-9_]*"
 
 
 class _Strict(BaseModel):
@@ -85,7 +90,7 @@ class _Document(_Strict):
     excluded: tuple[Exclusion, ...] = ()
     parameters: dict[str, float] = Field(default_factory=dict)
     grains: tuple[Grain, ...] = Field(min_length=1)
-    dimensions: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] | dict[str, str] = ()
     bases: tuple[Basis, ...] = ()
     target: float | None = None
     small_sample: int = Field(ge=1)
@@ -114,6 +119,18 @@ class _Document(_Strict):
             raise ValueError("exclusions: say what the statement leaves out, or that it leaves out nothing")
         if self.view and self.view not in views:
             raise ValueError(f"view: there is no {self.view!r}, there are {', '.join(views)}")
+        if self.source and isinstance(self.dimensions, dict):
+            raise ValueError("dimensions: of a source a list of names that its statement gives, not expressions")
+        if self.view and not isinstance(self.dimensions, dict):
+            known = DIMENSIONS.get(self.view, {})
+            if unknown := [name for name in self.dimensions if name not in known]:
+                raise ValueError(
+                    f"dimensions: the view {self.view} has no {unknown[0]!r}, it has {', '.join(known) or 'none'}; "
+                    "a table of names and expressions gives others"
+                )
+        for name in self.dimensions:
+            if not re.fullmatch(NAME, name):
+                raise ValueError(f"dimensions: a name is lower case letters, digits and underscores, got {name!r}")
         for basis in self.bases or (None,):
             parts = {
                 name: (getattr(basis, name) if basis else "") or getattr(self, name) for name in ("at", "numerator")
@@ -121,6 +138,15 @@ class _Document(_Strict):
             if self.view and (missing := [name for name, text in parts.items() if not text]):
                 raise ValueError(f"{missing[0]}: missing{f' for the basis {basis.id!r}' if basis else ''}")
         return self
+
+    def breakdowns(self) -> dict[str, str]:
+        """Dimensions that are worked out when asked for: those of the view, fewer (a list) or others too (a table)."""
+        if not self.view:
+            return {}
+        of_view = DIMENSIONS.get(self.view, {})
+        if isinstance(self.dimensions, dict):
+            return {name: text for name, text in (of_view | self.dimensions).items() if text}
+        return {name: of_view[name] for name in self.dimensions} or dict(of_view)
 
 
 @dataclass(frozen=True)
@@ -133,6 +159,8 @@ class KpiDefinition:
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
     meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
     the measure); headline: shown on the overview; parameters: numbers that the expressions use as `{name:Float64}`.
+    dimensions: those whose values are stored beside the total (of a source); breakdowns: names and expressions over the
+    view by whose values a number is split when somebody asks.
     """
 
     id: str
@@ -158,6 +186,7 @@ class KpiDefinition:
     parameters: dict[str, float]
     grains: tuple[Grain, ...]
     dimensions: tuple[str, ...]
+    breakdowns: dict[str, str]
     bases: tuple[Basis, ...]
     target: float | None
     small_sample: int
@@ -228,6 +257,7 @@ def load_definition(file: Path) -> KpiDefinition:
     if document.id != file.stem:
         raise ConfigurationError(f"{file.name}: id: must be the file's name {file.stem!r}, got {document.id!r}")
     values = {name: getattr(document, name) for name in type(document).model_fields}
+    values |= {"breakdowns": document.breakdowns(), "dimensions": () if document.view else document.dimensions}
     if document.view:
         return KpiDefinition(**values)
     compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
