@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from core import ConfigurationError, NotFound
 from kpis.dimensions import DIMENSIONS
-from kpis.periods import Grain
+from kpis.periods import Calendar, Grain
 from kpis.views import VIEWS
 
 PACKAGED = Path(__file__).parent / "catalogue"
@@ -238,6 +238,14 @@ class Catalogue:
         close = difflib.get_close_matches(kpi_id, self.definitions, 1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self.definitions)}"
         raise NotFound(f"no KPI {kpi_id[:80]!r}", hint=hint)
+
+
+@dataclass(frozen=True)
+class TenantKpis:
+    """The definitions in force for a tenant, and how it counts time."""
+
+    catalogue: Catalogue
+    calendar: Calendar
 
 
 def load_catalogue(folder: Path = PACKAGED) -> Catalogue:
