@@ -83,7 +83,7 @@ def breakdown(
     timezone: str = "UTC",
     most: int = PARTS,
 ) -> Breakdown:
-    """Splits the number of [start, end); basis '' is the definition's first. Raises InvalidInput that says what there is."""
+    """Splits the number of [start, end); basis '' is the definition's first. Raises InvalidInput."""
     require_period(start, end)
     chosen = require_basis(definition, basis)
     names = dimension_names(definition)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -39,7 +40,7 @@ class FewShop(Shop):
 
     def all_cases(
         self, kpi: str, start: datetime, end: datetime, role: str = "counted", *, limit: int = 4, largest: bool = False,
-        **more: str,
+        **more: Any,
     ) -> list[DrilledCase]:  # fmt: skip
         """Every page of them."""
         found: list[DrilledCase] = []
@@ -47,7 +48,7 @@ class FewShop(Shop):
         while True:
             page = drill(
                 self.ch, self.tenant, CATALOGUE.get(kpi), start, end, role, after=after, limit=limit, largest=largest,
-                **more,  # type: ignore[arg-type]
+                **more,
             )  # fmt: skip
             found += page.cases
             after = page.following
@@ -171,7 +172,7 @@ def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, eve
 
 def check(shop: FewShop, definition: KpiDefinition, stored: KpiValue) -> None:
     start, end = stored.bucket_start, Calendar(ZONE).end("day", stored.bucket_start)
-    asked = {"basis": stored.basis, "timezone": ZONE}
+    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE}
     counted = shop.all_cases(definition.id, start, end, **asked)
     assert sum(one.numerator for one in counted) == pytest.approx(stored.numerator, abs=1e-6)
     assert sum(one.denominator for one in counted) == pytest.approx(stored.denominator, abs=1e-6)
@@ -220,16 +221,16 @@ def test_two_definitions_may_have_parameters_of_the_same_name(clickhouse: ClickH
         ({"limit": 0}, "a page has 1 to 500 cases"),
     ],
 )
-def test_a_wrong_question(clickhouse: ClickHouse, asked: dict[str, str], said: str) -> None:
+def test_a_wrong_question(clickhouse: ClickHouse, asked: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        drill(clickhouse, "nobody", CATALOGUE.get("on_time_in_full"), *MARCH, **asked)  # type: ignore[arg-type]
+        drill(clickhouse, "nobody", CATALOGUE.get("on_time_in_full"), *MARCH, **asked)
     assert caught.value.message.startswith(said)
     assert caught.value.hint or "limit" in asked
 
 
 @pytest.mark.parametrize("kpi", ["orders_placed", "fill_rate"])
 def test_what_cannot_be_told_is_refused(clickhouse: ClickHouse, kpi: str) -> None:
-    with pytest.raises(InvalidInput, match="misses|statement"):
+    with pytest.raises(InvalidInput, match=r"misses|statement"):
         drill(clickhouse, "nobody", CATALOGUE.get(kpi), *MARCH, "misses")
 
 
