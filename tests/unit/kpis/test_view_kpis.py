@@ -334,7 +334,9 @@ def test_another_calendar_moves_the_buckets_of_the_past(clickhouse: ClickHouse, 
     shop.take()
     assert shop.told("orders_placed", "", "2026-03-02T00:00") == (None, 0, 0, 0)
     assert shop.told("orders_placed", "", "2026-03-02T23:00") == (1, 1, 0, 0)
-    assert shop.told("orders_placed", "", "2026-03-01T23:00", "month") == (1, 1, 0, 0), "the second period of four weeks"
+    assert shop.told("orders_placed", "", "2026-03-01T23:00", "month") == (1, 1, 0, 0), (
+        "the second period of four weeks"
+    )
     assert shop.told("integration_failure_rate", "", "2026-03-02T00:00") == (None, 0, 0, 0)
     assert shop.told("integration_failure_rate", "", "2026-03-02T23:00") == (0, 1, 0, 0)
     kpis["now"] = TenantKpis(later, Calendar())
