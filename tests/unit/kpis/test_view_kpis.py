@@ -317,7 +317,7 @@ def test_a_wrong_expression_is_named_with_its_file_and_key(clickhouse: ClickHous
     assert wrong_expressions(clickhouse, catalogue) == []
     broken = replace(catalogue.get("restock_rate"), numerator="Dispositon = 'restock'")
     (said,) = wrong_expressions(clickhouse, Catalogue(MappingProxyType({broken.id: broken})))
-    assert said.startswith("restock_rate.toml: numerator: \"Dispositon = 'restock'\": the engine rejects")
+    assert said.startswith("restock_rate.toml:20: numerator: \"Dispositon = 'restock'\": the engine rejects")
 
 
 def test_another_calendar_moves_the_buckets_of_the_past(clickhouse: ClickHouse, tenant: str) -> None:
