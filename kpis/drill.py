@@ -109,7 +109,7 @@ def drill(
     *,
     basis: str = "",
     dimension: str = "",
-    value: str = "",
+    value: str | None = None,
     timezone: str = "UTC",
     largest: bool = False,
     after: str = "",
@@ -117,8 +117,8 @@ def drill(
 ) -> CasePage:
     """The cases of [start, end) in the order of their keys, or the largest contributions first.
 
-    dimension, value: only those whose value of the dimension this is ('' is one: not told). after: what a page gave as
-    `following`. Raises InvalidInput that says what there is.
+    dimension: its value is told of each case; with a value ('' is one: not told) only the cases that have it are
+    there. after: what a page gave as `following`. Raises InvalidInput that says what there is.
     """
     require_period(start, end)
     chosen = require_basis(definition, basis)
@@ -136,7 +136,7 @@ def drill(
     measure = measure_of(definition, chosen)
     split = definition.breakdowns[dimension] if dimension else "''"
     asked = period_parameters(measure, tenant, start, end, timezone)
-    asked |= {"narrowed": int(bool(dimension)), "value": value}
+    asked |= {"narrowed": int(bool(dimension) and value is not None), "value": value or ""}
     rank, stream, case, subject = _cursor(after)
     page = {"largest": int(largest), "rank": rank, "stream": stream, "case": case, "subject": subject}
     text = filled("drill_cases", measure, split).replace("/*role*/", condition)

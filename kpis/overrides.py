@@ -151,6 +151,11 @@ class TenantDefinitions:
         """What holds for the tenant now; the same object until something changes."""
         return self._state.kpis.get(tenant, self._usual)
 
+    @property
+    def files(self) -> int:
+        """How many files there are."""
+        return len(self._state.files)
+
     def problems(self, tenant: str | None = None) -> tuple[OverrideProblem, ...]:
         """What is wrong with the files of a tenant, or of all (and with the folder)."""
         state = self._state
