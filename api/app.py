@@ -21,6 +21,7 @@ from api.routes import (
     health,
     keeping,
     keys,
+    kpis,
     pages,
     processes,
     quarantine,
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         telemetry,
         events,
         exports,
+        kpis,  # after exports, whose path looks like a KPI's
         business,
         processes,
         quarantine,

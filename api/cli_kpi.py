@@ -27,7 +27,10 @@ from core import (
 )
 from kpis import load_catalogue
 from kpis.checking import wrong_expressions
+from kpis.definitions import PACKAGED
 from kpis.exports.formats import ExportFormat, format_named
+from kpis.overrides import TenantDefinitions
+from kpis.periods import Calendar
 from storage import migrate_clickhouse, open_clickhouse
 
 ANSWER_WITHIN_S = 600
@@ -57,22 +60,34 @@ def newest(url: Running = HERE, token: Token = "") -> None:
 
 
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="A folder of definitions; else the product's own.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder of definitions, or of tenants' folders; else the product's own and the setting's."
+        ),
+    ] = None,
 ) -> None:
     """Check definitions: their form, and that the engine can compute their expressions. Needs no data."""
     if folder is not None and not folder.is_dir():
         raise InvalidInput(f"{folder} is no folder")
-    catalogue = load_catalogue(folder) if folder else load_catalogue()
+    own = load_settings().kpi_overrides_dir if folder is None else None if any(folder.glob("*.toml")) else folder
+    catalogue = load_catalogue(folder) if folder and own is None else load_catalogue()
     with TemporaryDirectory(prefix="opsintel-check-") as scratch:
         ch = open_clickhouse(load_settings(data_dir=Path(scratch), clickhouse_dsn=f"chdb://{scratch}/clickhouse"))
         try:
             migrate_clickhouse(ch)
-            wrong = wrong_expressions(ch, catalogue)
+            wrong = [] if folder and own else wrong_expressions(ch, catalogue, folder or PACKAGED)
+            tenants = TenantDefinitions(catalogue, Calendar(load_settings().timezone), SystemClock(), own, ch=ch)
+            tenants.refresh()
         finally:
             ch.close()
+    wrong += map(str, tenants.problems())
     if wrong:
         raise ConfigurationError("; ".join(wrong))
-    typer.echo(f"{len(catalogue)} definitions can be computed")
+    if not (folder and own):
+        typer.echo(f"{len(catalogue)} definitions can be computed")
+    if own:
+        typer.echo(f"{tenants.files:,} files of tenants in {own} are right")
 
 
 def export(

@@ -30,6 +30,10 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
 from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
+from kpis.gauges import KpiGauges
+from kpis.meanings import Meanings
+from kpis.overrides import TenantDefinitions
+from kpis.periods import Calendar
 from kpis.process import Corrections, ResolutionJobs, span_rules
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
@@ -82,6 +86,16 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     usage = KeyUsage(state, clock)
     authenticator = make_authenticator(settings, state, clock, usage)
     catalogue, models = load_catalogue(), ProcessModels(settings.process_models_dir)
+    definitions = TenantDefinitions(
+        catalogue,
+        Calendar(settings.timezone),
+        clock,
+        settings.kpi_overrides_dir,
+        ch=ch,
+        meanings=Meanings(state, clock),
+    )
+    definitions.refresh()
+    gauges = KpiGauges(ch, clock, definitions, settings.kpi_gauges_max_series)
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
     collector = open_collector(settings, clock, ch, state, own.registry)
@@ -112,11 +126,13 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         cardinality=Cardinality(settings, ch, clock, own.registry),
         pollers=Pollers(settings, collector.submit, clock, own.registry),
         catalogue=catalogue,
+        definitions=definitions,
+        gauges=gauges,
         resolution=ResolutionJobs(ch, clock, lambda: span_rules(models.streams())),
         cases=CaseJobs(ch, clock, models.streams),
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
-        kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details),
+        kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details, kpis_of=definitions.of),
         alerts=alerts,
         control=control,
         audit=audit,

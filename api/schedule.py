@@ -39,6 +39,10 @@ class JobSchedule:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1}
         )
+        if services.settings.kpi_overrides_dir:
+            self._add("kpi-overrides", services.definitions.refresh, services.settings.kpi_interval_s)
+        if services.settings.kpi_gauges:
+            self._add("kpi-gauges", services.gauges.refresh, services.settings.kpi_interval_s)
         self._add("alerts", services.alerts.evaluate, services.settings.alert_interval_s)
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
         self._add("cases", self.look_at_cases, services.settings.cases_interval_s)

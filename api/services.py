@@ -18,6 +18,8 @@ from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
+from kpis.gauges import KpiGauges
+from kpis.overrides import TenantDefinitions
 from kpis.process import Corrections, ResolutionJobs
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
@@ -45,6 +47,8 @@ class Services:
     cardinality: Cardinality
     pollers: Pollers
     catalogue: Catalogue
+    definitions: TenantDefinitions
+    gauges: KpiGauges
     kpis: KpiJobs
     resolution: ResolutionJobs
     cases: CaseJobs
@@ -68,9 +72,10 @@ class Services:
         """The port of OTLP/gRPC, whoever listens there; 0 while nobody does."""
         return self.receivers.grpc_port if self.receivers else self.collector.grpc_port
 
-    def render_metrics(self) -> tuple[str, bytes]:
-        """Media type and text of the service's own metrics, those of receiver processes included."""
-        return CONTENT_TYPE_LATEST, AllProcesses(self.own.registry, metrics_folder(self.settings)).render()
+    def render_metrics(self, tenant: str) -> tuple[str, bytes]:
+        """Media type and text of the service's own metrics, those of receiver processes too, and of a tenant's KPIs."""
+        own = AllProcesses(self.own.registry, metrics_folder(self.settings)).render()
+        return CONTENT_TYPE_LATEST, own + (self.gauges.render(tenant) if self.settings.kpi_gauges else b"")
 
     def not_ready(self) -> list[str]:
         """Why it cannot serve now, in words for everybody; empty when it can."""

@@ -170,6 +170,15 @@ class Settings(BaseSettings):
     )
     jobs_enabled: bool = Field(True, description="Whether this process runs the scheduled jobs.")
     kpi_interval_s: int = Field(60, ge=1, description="Seconds between two runs of the KPI jobs.")
+    kpi_overrides_dir: Path | None = Field(
+        None,
+        description="Folder of `<tenant>/*.toml` with what tenants change about KPIs: targets, parameters, KPIs and "
+        "calendars of their own. Read again when a file changes.",
+    )
+    kpi_gauges: bool = Field(True, description="Whether `/metrics` shows the newest complete hour of every KPI.")
+    kpi_gauges_max_series: int = Field(
+        1_000, ge=1, le=100_000, description="KPIs by basis that `/metrics` shows of a tenant; others are counted only."
+    )
     cases_interval_s: int = Field(5, ge=1, description="Seconds between two looks for cases that changed.")
     alert_interval_s: int = Field(15, ge=1, description="Seconds between two evaluations of the alert rules.")
     retention_interval_s: int = Field(

@@ -1,6 +1,6 @@
 """Business metrics: the KPI catalogue, the jobs that compute it, and the readers of its values."""
 
-from kpis.definitions import Basis, Catalogue, KpiDefinition, load_catalogue
+from kpis.definitions import Basis, Catalogue, KpiDefinition, TenantKpis, load_catalogue
 from kpis.jobs import KpiJobs
 from kpis.process import (
     CaseFilter,
@@ -36,6 +36,7 @@ __all__ = [
     "ProcessSummary",
     "RunReport",
     "SeriesKey",
+    "TenantKpis",
     "TimeBasis",
     "Variants",
     "WaitingStep",

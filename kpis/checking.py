@@ -3,46 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import OpsintelError
-from kpis.definitions import Catalogue, KpiDefinition
+from core import OpsintelError, StoreUnavailable
+from kpis.definitions import PACKAGED, Catalogue, DefinitionProblem, KpiDefinition
+from kpis.expressions import refusal
+from kpis.measures import facts_sql, measures, parameters
+from kpis.toml_lines import line_of
 from kpis.views import view
+from storage import load_sql
 
 if TYPE_CHECKING:
     from storage import ClickHouse
 
 TZ = "UTC"
+Path_ = tuple[str | int, ...]
 
 
-def wrong_expressions(ch: ClickHouse, catalogue: Catalogue) -> list[str]:
-    """A line for each expression that the engine refuses: file, key, expression and reason; none when all is well.
+@dataclass(frozen=True)
+class WrongExpression:
+    """An expression that cannot be used: where it stands in its file, its key in words, and why."""
+
+    path: Path_
+    key: str
+    expression: str
+    reason: str
+
+    def in_file(self, file: str, text: str) -> DefinitionProblem:
+        """With its line."""
+        return DefinitionProblem(file, line_of(text, self.path), f"{self.key}: {self.expression!r}: {self.reason}")
+
+
+def wrong_expressions(ch: ClickHouse, catalogue: Catalogue, folder: Path = PACKAGED) -> list[str]:
+    """A line for each expression that the engine refuses: file, line, key, expression, reason; none when all is well.
 
     The database must have the views (be migrated); nothing is read.
     """
     found = []
     for definition in catalogue:
-        if not definition.view:
-            continue
-        table = view(definition.view).table
-        for key, expression in _expressions(definition):
-            sql = f"SELECT ({expression}) AS Checked FROM {table} LIMIT 0"
-            try:
-                ch.query(sql, {**definition.parameters, "tz": TZ})
-            except OpsintelError as problem:
-                found.append(f"{definition.id}.toml: {key}: {expression!r}: {problem.message}")
+        file = folder / f"{definition.id}.toml"
+        text = file.read_text("utf-8") if file.is_file() else ""
+        found += [str(one.in_file(file.name, text)) for one in wrong_parts(ch, definition)]
     return found
 
 
-def _expressions(definition: KpiDefinition) -> Iterator[tuple[str, str]]:
+def wrong_parts(ch: ClickHouse, definition: KpiDefinition, *, guarded: bool = False) -> list[WrongExpression]:
+    """The expressions of a definition over a view that cannot be computed, or (`guarded`) may not be used.
+
+    Guarded are the definitions that are not our own: see `kpis.expressions`. Raises StoreUnavailable.
+    """
+    if not definition.view:
+        return []
+    table = view(definition.view).table
+    columns = [str(name) for (name,) in ch.query(load_sql("kpis", "view_columns"), {"table": table}).rows]
+    found = []
+    for path, key, expression in _expressions(definition):
+        why = refusal(expression, columns, definition.parameters) if guarded else ""
+        if not why:
+            sql = f"SELECT ({expression}) AS Checked FROM {table} LIMIT 0"
+            why = _refused(ch, sql, {**definition.parameters, "tz": TZ})
+        if why:
+            found.append(WrongExpression(path, key, expression, why))
+    if not found and guarded:  # together, as the jobs use them: aggregates pass one by one
+        chosen = measures([definition])
+        sql = f"SELECT CaseId, {facts_sql(chosen)} AS Facts FROM {table} FINAL LIMIT 0"
+        if why := _refused(ch, sql, {**parameters(chosen), "tz": TZ}):
+            found.append(WrongExpression(("numerator",), "numerator", definition.numerator, why))
+    return found
+
+
+def _refused(ch: ClickHouse, sql: str, given: dict[str, object]) -> str:
+    try:
+        ch.query(sql, given)
+    except StoreUnavailable:
+        raise
+    except OpsintelError as problem:
+        return problem.message
+    return ""
+
+
+def _expressions(definition: KpiDefinition) -> Iterator[tuple[Path_, str, str]]:
     for key in ("at", "where", "open", "numerator", "denominator"):
         if text := getattr(definition, key):
-            yield key, text
+            yield (key,), key, text
     for number, exclusion in enumerate(definition.excluded):
-        yield f"excluded.{number}.when", exclusion.when
-    for basis in definition.bases:
+        yield ("excluded", number, "when"), f"excluded.{number}.when", exclusion.when
+    for number, basis in enumerate(definition.bases):
         for key in ("at", "where", "open", "numerator", "denominator"):
             if text := getattr(basis, key):
-                yield f"bases.{basis.id}.{key}", text
-        for number, exclusion in enumerate(basis.excluded or ()):
-            yield f"bases.{basis.id}.excluded.{number}.when", exclusion.when
+                yield ("bases", number, key), f"bases.{basis.id}.{key}", text
+        for place, exclusion in enumerate(basis.excluded or ()):
+            where = ("bases", number, "excluded", place, "when")
+            yield where, f"bases.{basis.id}.excluded.{place}.when", exclusion.when
+    for name, text in definition.breakdowns.items():
+        yield ("dimensions", name), f"dimensions.{name}", text

@@ -9,17 +9,20 @@ compute an expression is for `kpis.checking`, that it computes what its descript
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core import ConfigurationError, NotFound
-from kpis.periods import Grain
+from kpis.dimensions import DIMENSIONS
+from kpis.periods import Calendar, Grain
+from kpis.toml_lines import line_of, line_of_syntax
 from kpis.views import VIEWS
 
 PACKAGED = Path(__file__).parent / "catalogue"
@@ -38,18 +41,26 @@ COMPUTE_PARAMETERS = (
 TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
 
 
-class _Strict(BaseModel):
+NAME = r"[a-z][a-z0-9_]*"
+LARGEST = 256 << 10
+"""Bytes of a file of definitions."""
+D = TypeVar("D", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A document whose keys are all known."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
-class Exclusion(_Strict):
+class Exclusion(Strict):
     """Subjects that are left out when a condition holds, and why."""
 
     when: str = Field(min_length=1)
     reason: str = Field(min_length=1)
 
 
-class Basis(_Strict):
+class Basis(Strict):
     """What a value is a share or a statistic of; shown beside the number.
 
     What it gives is instead of the definition's; `excluded`, too.
@@ -67,7 +78,7 @@ class Basis(_Strict):
     excluded: tuple[Exclusion, ...] | None = None
 
 
-class _Document(_Strict):
+class _Document(Strict):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     version: int = Field(ge=1, le=65_535)
     name: str = Field(min_length=1)
@@ -90,7 +101,7 @@ class _Document(_Strict):
     excluded: tuple[Exclusion, ...] = ()
     parameters: dict[str, float] = Field(default_factory=dict)
     grains: tuple[Grain, ...] = Field(min_length=1)
-    dimensions: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] | dict[str, str] = ()
     bases: tuple[Basis, ...] = ()
     target: float | None = None
     small_sample: int = Field(ge=1)
@@ -119,6 +130,18 @@ class _Document(_Strict):
             raise ValueError("exclusions: say what the statement leaves out, or that it leaves out nothing")
         if self.view and self.view not in views:
             raise ValueError(f"view: there is no {self.view!r}, there are {', '.join(views)}")
+        if self.source and isinstance(self.dimensions, dict):
+            raise ValueError("dimensions: of a source a list of names that its statement gives, not expressions")
+        if self.view and not isinstance(self.dimensions, dict):
+            known = DIMENSIONS.get(self.view, {})
+            if unknown := [name for name in self.dimensions if name not in known]:
+                raise ValueError(
+                    f"dimensions: the view {self.view} has no {unknown[0]!r}, it has {', '.join(known) or 'none'}; "
+                    "a table of names and expressions gives others"
+                )
+        for name in self.dimensions:
+            if not re.fullmatch(NAME, name):
+                raise ValueError(f"dimensions: a name is lower case letters, digits and underscores, got {name!r}")
         for basis in self.bases or (None,):
             parts = {
                 name: (getattr(basis, name) if basis else "") or getattr(self, name) for name in ("at", "numerator")
@@ -126,6 +149,15 @@ class _Document(_Strict):
             if self.view and (missing := [name for name, text in parts.items() if not text]):
                 raise ValueError(f"{missing[0]}: missing{f' for the basis {basis.id!r}' if basis else ''}")
         return self
+
+    def breakdowns(self) -> dict[str, str]:
+        """Dimensions that are worked out when asked for: those of the view, fewer (a list) or others too (a table)."""
+        if not self.view:
+            return {}
+        of_view = DIMENSIONS.get(self.view, {})
+        if isinstance(self.dimensions, dict):
+            return {name: text for name, text in (of_view | self.dimensions).items() if text}
+        return {name: of_view[name] for name in self.dimensions} or dict(of_view)
 
 
 @dataclass(frozen=True)
@@ -138,6 +170,8 @@ class KpiDefinition:
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
     meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
     the measure); headline: shown on the overview; parameters: numbers that the expressions use as `{name:Float64}`.
+    dimensions: those whose values are stored beside the total (of a source); breakdowns: names and expressions over the
+    view by whose values a number is split when somebody asks.
     """
 
     id: str
@@ -163,6 +197,7 @@ class KpiDefinition:
     parameters: dict[str, float]
     grains: tuple[Grain, ...]
     dimensions: tuple[str, ...]
+    breakdowns: dict[str, str]
     bases: tuple[Basis, ...]
     target: float | None
     small_sample: int
@@ -220,23 +255,57 @@ class Catalogue:
         raise NotFound(f"no KPI {kpi_id[:80]!r}", hint=hint)
 
 
+@dataclass(frozen=True)
+class TenantKpis:
+    """The definitions in force for a tenant, and how it counts time."""
+
+    catalogue: Catalogue
+    calendar: Calendar
+
+
 def load_catalogue(folder: Path = PACKAGED) -> Catalogue:
-    """Reads every `.toml` of the folder; raises ConfigurationError that names the file, the key and the value."""
-    found = (load_definition(file) for file in sorted(folder.glob("*.toml")))
+    """Reads every `.toml` of the folder; raises WrongDefinition with what is wrong in all of them."""
+    found: list[KpiDefinition] = []
+    wrong: list[DefinitionProblem] = []
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            found.append(load_definition(file))
+        except WrongDefinition as error:
+            wrong += error.problems
+    if wrong:
+        raise WrongDefinition(wrong)
     return Catalogue(MappingProxyType({definition.id: definition for definition in found}))
 
 
+@dataclass(frozen=True)
+class DefinitionProblem:
+    """What is wrong with a file: its name, the line (None where there is none to name) and the reason."""
+
+    file: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"
+
+
+class WrongDefinition(ConfigurationError):
+    """A file of definitions that cannot be used, with every reason found."""
+
+    def __init__(self, problems: Sequence[DefinitionProblem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
 def load_definition(file: Path) -> KpiDefinition:
-    """Reads one definition with its statements; raises ConfigurationError."""
-    try:
-        document = _Document.model_validate(tomllib.loads(file.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"{file.name}: not TOML: {problem}") from None
-    except ValidationError as problem:
-        raise ConfigurationError(f"{file.name}: {_reasons(problem)}") from None
+    """Reads one definition with its statements; raises WrongDefinition that names file, line and reason."""
+    text = read_text(file)
+    document = read_document(file.name, text, _Document)
     if document.id != file.stem:
-        raise ConfigurationError(f"{file.name}: id: must be the file's name {file.stem!r}, got {document.id!r}")
+        reason = f"id: must be the file's name {file.stem!r}, got {document.id!r}"
+        raise WrongDefinition([DefinitionProblem(file.name, line_of(text, ["id"]), reason)])
     values = {name: getattr(document, name) for name in type(document).model_fields}
+    values |= {"breakdowns": document.breakdowns(), "dimensions": () if document.view else document.dimensions}
     if document.view:
         return KpiDefinition(**values)
     compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
@@ -244,26 +313,54 @@ def load_definition(file: Path) -> KpiDefinition:
     return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
 
 
+def read_text(file: Path) -> str:
+    """The file's text; raises WrongDefinition."""
+    try:
+        if file.stat().st_size > LARGEST:
+            raise WrongDefinition([DefinitionProblem(file.name, None, f"larger than {LARGEST:,} bytes")])
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as problem:
+        raise WrongDefinition([DefinitionProblem(file.name, None, f"not TOML: {problem}")]) from None
+    except OSError as problem:
+        reason = f"cannot be read: {problem.strerror or problem}"
+        raise WrongDefinition([DefinitionProblem(file.name, None, reason)]) from None
+
+
+def read_document(name: str, text: str, kind: type[D]) -> D:
+    """The text as a document of that kind; raises WrongDefinition that names file, line and reason."""
+    try:
+        return kind.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as problem:
+        line = line_of_syntax(str(problem), text)
+        raise WrongDefinition([DefinitionProblem(name, line, f"not TOML: {problem}")]) from None
+    except ValidationError as problem:
+        raise WrongDefinition(
+            [DefinitionProblem(name, line_of(text, path), reason) for path, reason in _reasons(problem, kind)]
+        ) from None
+
+
 def _statement(file: Path, parameters: tuple[str, ...]) -> str:
     try:
         sql = file.read_text("utf-8")
     except FileNotFoundError:
-        raise ConfigurationError(f"{file.name}: missing; a definition has a statement beside it") from None
+        reason = "missing; a definition has a statement beside it"
+        raise WrongDefinition([DefinitionProblem(file.name, None, reason)]) from None
     if missing := [parameter for parameter in parameters if parameter not in sql]:
-        raise ConfigurationError(f"{file.name}: does not use the parameter {missing[0]}")
+        raise WrongDefinition([DefinitionProblem(file.name, None, f"does not use the parameter {missing[0]}")])
     return sql
 
 
-def _reasons(problem: ValidationError) -> str:
-    reasons = []
+def _reasons(problem: ValidationError, kind: type[BaseModel]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where each reason lies, and the reason with its key."""
     for error in problem.errors():
-        where = ".".join(str(part) for part in error["loc"])
+        path = error["loc"]
+        where = ".".join(str(part) for part in path)
         got = "" if error["type"] == "missing" or not where else f", got {error['input']!r}"
         hint = ""
         if error["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(str(error["loc"][-1]), _Document.model_fields, 1)
+            close = difflib.get_close_matches(str(path[-1]), kind.model_fields, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
         message = str(error["msg"]).removeprefix("Value error, ")
         told = f"{message[:1].lower()}{message[1:]}{got}{hint}"
-        reasons.append(f"{where}: {told}" if where else told)
-    return "; ".join(reasons)
+        key = re.match(rf"({NAME}): ", told)
+        yield path or ((key[1],) if key else ()), f"{where}: {told}" if where else told

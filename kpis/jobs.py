@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, OpsintelError, StoreUnavailable, get_logger
-from kpis.definitions import Catalogue, KpiDefinition
+from kpis.definitions import Catalogue, KpiDefinition, TenantKpis
 from kpis.periods import Calendar, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
@@ -39,8 +39,9 @@ class KpiJobs:
     """Computes every KPI of the catalogue for every tenant. One run at a time; a second caller waits.
 
     tenants: the names, a function that gives them, or None for everybody who has data. timezone: the IANA zone whose
-    hours and days are the buckets. overlap: how far before the last receipt taken in a run looks again.
-    details: see `kpis.views.Details`.
+    hours and days are the buckets. overlap: how far before the last receipt taken in a run looks again. kpis_of: the
+    definitions and the calendar of a tenant, in place of catalogue and timezone; asked anew in every run. details:
+    see `kpis.views.Details`.
     """
 
     def __init__(
@@ -53,13 +54,16 @@ class KpiJobs:
         timezone: str = "UTC",
         overlap: timedelta = timedelta(minutes=1),
         details: Callable[[], Details] = dict,
+        kpis_of: Callable[[str], TenantKpis] | None = None,
     ) -> None:
-        self._ch, self._clock, self._catalogue, self._tenants = ch, clock, catalogue, tenants
-        self._timezone, self._overlap = timezone, overlap
+        same = TenantKpis(catalogue, Calendar(timezone))
+        self._kpis_of = kpis_of or (lambda _: same)
+        self._ch, self._clock, self._tenants = ch, clock, tenants
+        self._overlap = overlap
         self._running = threading.Lock()
         self._stopping = threading.Event()
         self._seen: dict[tuple[str, str, int], tuple[datetime, int]] = {}
-        self._view_values = ViewValues(ch, clock, catalogue, Calendar(timezone), details)
+        self._view_values = ViewValues(ch, clock, self._kpis_of, details)
 
     def run_once(self) -> RunReport:
         """Takes in what was received since the last run; everything where there was none.
@@ -82,11 +86,12 @@ class KpiJobs:
         with self._running:
             total = RunReport()
             for tenant in self._tenant_names():
-                for definition in self._catalogue:
+                kpis = self._kpis_of(tenant)
+                for definition in kpis.catalogue:
                     if self._stopping.is_set():
                         return total
                     if definition.source:
-                        total += self._guarded(tenant, definition, everything)
+                        total += self._guarded(tenant, definition, kpis.calendar, everything)
                 total += self._from_views(tenant, everything)
             return total
 
@@ -104,18 +109,18 @@ class KpiJobs:
             return [name for (name,) in self._ch.query(load_sql("kpis", "tenants")).rows]
         return self._tenants() if callable(self._tenants) else self._tenants
 
-    def _guarded(self, tenant: str, definition: KpiDefinition, everything: bool) -> RunReport:
+    def _guarded(self, tenant: str, definition: KpiDefinition, calendar: Calendar, everything: bool) -> RunReport:
         try:
-            return self._compute(tenant, definition, everything)
+            return self._compute(tenant, definition, calendar, everything)
         except StoreUnavailable:
             raise
         except OpsintelError as problem:
             log.error("kpi failed", kpi=definition.id, tenant=tenant, error=str(problem))
             return RunReport(failures=(f"{tenant}: {definition.id}: {problem}",))
 
-    def _compute(self, tenant: str, definition: KpiDefinition, everything: bool) -> RunReport:
+    def _compute(self, tenant: str, definition: KpiDefinition, calendar: Calendar, everything: bool) -> RunReport:
         now = self._clock.now()
-        reached = None if everything else self._watermark(tenant, definition)
+        reached = None if everything else self._watermark(tenant, definition, calendar)
         since = EPOCH if reached is None else max(reached - self._overlap, EPOCH)
         newest, arrived = self._ch.query(
             load_sql("kpis", f"received_{definition.source}"), {"tenant": tenant, "since": sql_time(since)}
@@ -126,34 +131,43 @@ class KpiJobs:
         # A receipt ahead of this clock must not carry the mark into the future and hide what comes next.
         through = min(as_utc(newest), now)
         touched = self._ch.query(
-            definition.touched_sql, {"tenant": tenant, "tz": self._timezone, "since": sql_time(since)}, LIMITS
+            definition.touched_sql, {"tenant": tenant, "tz": calendar.timezone, "since": sql_time(since)}, LIMITS
         ).rows
         starts: dict[Grain, set[datetime]] = {
             "hour": {as_utc(hour) for hour, _ in touched},
             "day": {as_utc(day) for _, day in touched},
         }
+        if reached is None:  # buckets of another calendar must not stay
+            for grain, start in self._stored(tenant, definition):
+                starts[grain].add(start)
         report = RunReport(computed=1)
         for grain in definition.grains:
             for chunk in chunks(starts[grain]):
                 if self._stopping.is_set():
                     return report
-                rows = self._bucket_rows(tenant, definition, grain, chunk, through, now)
+                rows = self._bucket_rows(tenant, definition, calendar, grain, chunk, through, now)
                 self._ch.insert_rows("kpi_values", COLUMNS, rows)
                 report += RunReport(buckets=len(chunk), rows=len(rows))
-        self._mark(tenant, definition, through, now)
+        self._mark(tenant, definition, calendar, through, now)
         self._seen[key] = sight
         return report
 
-    def _watermark(self, tenant: str, definition: KpiDefinition) -> datetime | None:
-        reached, runs = self._ch.query(
+    def _watermark(self, tenant: str, definition: KpiDefinition, calendar: Calendar) -> datetime | None:
+        reached, runs, said = self._ch.query(
             load_sql("kpis", "watermark"), {"tenant": tenant, "kpi": definition.id, "version": definition.version}
         ).rows[0]
-        return as_utc(reached) if runs else None
+        return as_utc(reached) if runs and said == calendar.name else None
+
+    def _stored(self, tenant: str, definition: KpiDefinition) -> list[tuple[Grain, datetime]]:
+        asked = {"tenant": tenant, "ids": [definition.id], "versions": [definition.version]}
+        rows = self._ch.query(load_sql("kpis", "stored_buckets"), asked).rows
+        return [(grain, as_utc(start)) for _, _, grain, start in rows if grain in definition.grains]
 
     def _bucket_rows(
         self,
         tenant: str,
         definition: KpiDefinition,
+        calendar: Calendar,
         grain: Grain,
         chunk: Sequence[datetime],
         through: datetime,
@@ -165,7 +179,7 @@ class KpiJobs:
             {
                 "tenant": tenant,
                 "grain": grain,
-                "tz": self._timezone,
+                "tz": calendar.timezone,
                 "buckets": buckets,
                 "start": sql_time(chunk[0]),
                 "end": sql_time(chunk[-1] + LONGEST_BUCKET),
@@ -194,8 +208,11 @@ class KpiJobs:
                 )
         return rows
 
-    def _mark(self, tenant: str, definition: KpiDefinition, through: datetime, now: datetime) -> None:
-        row = (tenant, definition.id, definition.version, "", "", "", RUN, EPOCH, None, 0.0, 0.0, 0, 0, 0, through, now)
+    def _mark(
+        self, tenant: str, definition: KpiDefinition, calendar: Calendar, through: datetime, now: datetime
+    ) -> None:
+        key = (tenant, definition.id, definition.version, "", "", calendar.name, RUN, EPOCH)
+        row = (*key, None, 0.0, 0.0, 0, 0, 0, through, now)
         self._ch.insert_rows("kpi_values", COLUMNS, [row])
 
 

@@ -61,10 +61,11 @@ class Measure:
                 str(COUNTED),
             ]
         )
-        return (
+        fact = (
             f"(toUInt16({number}), ifNull(toUnixTimestamp(toDateTime64({self.at}, 0, 'UTC')), 0), "
             f"toUInt8(multiIf({state})), {_millionths(self.numerator)}, {_millionths(self.denominator)})"
         )
+        return own_parameters(self.definition, fact)
 
 
 def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
@@ -106,8 +107,19 @@ def facts_sql(chosen: Sequence[Measure]) -> str:
 
 
 def parameters(chosen: Sequence[Measure]) -> dict[str, Any]:
-    """The values of the definitions' own parameters, by their names in the expressions."""
-    return {name: value for measure in chosen for name, value in measure.definition.parameters.items()}
+    """The values of the definitions' own parameters, by their names in the facts."""
+    return {
+        f"{measure.definition.id}__{name}": value
+        for measure in chosen
+        for name, value in measure.definition.parameters.items()
+    }
+
+
+def own_parameters(definition: KpiDefinition, expression: str) -> str:
+    """The expression with the definition's id before the names of its parameters: others may have the same names."""
+    for name in definition.parameters:
+        expression = expression.replace(f"{{{name}:", f"{{{definition.id}__{name}:")
+    return expression
 
 
 def value_of(statistic: Statistic, row: Sequence[Any]) -> float | None:

@@ -32,6 +32,11 @@ class Calendar:
     months: Months = "calendar"
     year_begins: int = 1
 
+    @property
+    def name(self) -> str:
+        """Tells it from every other."""
+        return f"{self.timezone} week {self.week_begins} months {self.months} year {self.year_begins}"
+
     def start(self, grain: Grain, at: datetime) -> datetime:
         """The instant (UTC) at which the bucket begins that `at` lies in."""
         if grain == "minute":

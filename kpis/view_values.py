@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
-from kpis.definitions import Catalogue
+from kpis.definitions import TenantKpis
 from kpis.measures import MILLIONTHS, Measure, by_view, facts_sql, measures, parameters, value_of
-from kpis.periods import FIRST_YEAR, LAST_YEAR, Calendar, Grain
+from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_jobs import EPOCH, FACTS, LIMITS, TABLE, Changed, Hours, ViewJobs
@@ -36,15 +36,23 @@ class ViewValues:
         self,
         ch: ClickHouse,
         clock: Clock,
-        catalogue: Catalogue,
-        calendar: Calendar,
+        kpis_of: Callable[[str], TenantKpis],
         details: Callable[[], Details] = dict,
     ) -> None:
-        self._ch, self._clock, self._calendar = ch, clock, calendar
-        self._definitions = [definition for definition in catalogue if definition.view]
-        self._measures = by_view(measures(self._definitions))
+        self._ch, self._clock, self._kpis_of = ch, clock, kpis_of
         self._views = ViewJobs(ch, clock, details)
         self._pending: dict[str, dict[str, Hours] | None] = {}
+        self._taken: dict[str, TenantKpis] = {}
+
+    def _take(self, tenant: str) -> None:
+        """What this run goes by: the tenant's definitions and calendar as they are now."""
+        kpis = self._kpis_of(tenant)
+        if self._taken.get(tenant, kpis) is not kpis and tenant in self._pending:
+            self._pending[tenant] = None  # its hours name measures by numbers that may have moved
+        self._taken[tenant] = kpis
+        self._calendar = kpis.calendar
+        self._definitions = [definition for definition in kpis.catalogue if definition.view]
+        self._measures = by_view(measures(self._definitions))
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; the next run does what is left."""
@@ -52,9 +60,10 @@ class ViewValues:
 
     def run(self, tenant: str, *, everything: bool = False) -> RunReport:
         """Takes in what was received since the last run, or everything."""
+        self._take(tenant)
         if not self._definitions:
             return RunReport()
-        every = everything or self._pending.get(tenant, {}) is None or self._new_versions(tenant)
+        every = everything or self._pending.get(tenant, {}) is None or self._newly_in_force(tenant)
         changed = self._views.run(tenant, self._measures, self._calendar.timezone, everything=everything)
         hours = self._remember(tenant, changed, every)
         if hours is not None and not any(hours.values()):
@@ -79,11 +88,13 @@ class ViewValues:
         self._pending[tenant] = before
         return before
 
-    def _new_versions(self, tenant: str) -> bool:
-        """Whether a definition has never been computed at its version."""
+    def _newly_in_force(self, tenant: str) -> bool:
+        """Whether a definition was not computed by the last run: a new one, another version, or another calendar."""
         rows = self._ch.query(load_sql("kpis", "computed_versions"), {"tenant": tenant}).rows
-        done = {(name, int(version)) for name, version in rows}
-        return any((definition.id, definition.version) not in done for definition in self._definitions)
+        done = {(name, int(version)): (through, said) for name, version, through, said in rows}
+        wanted = [done.get((one.id, one.version), (EPOCH, "")) for one in self._definitions]
+        newest = max(through for through, _ in wanted)
+        return any(through < newest or said != self._calendar.name for through, said in wanted)
 
     def _store(self, tenant: str, hours: dict[str, Hours] | None, through: datetime) -> RunReport:
         buckets = written = 0
@@ -209,7 +220,7 @@ class ViewValues:
     def _store_runs(self, tenant: str, through: datetime) -> None:
         now = self._clock.now()
         rows = [
-            (tenant, one.id, one.version, "", "", "", RUN, EPOCH, None, 0.0, 0.0, 0, 0, 0, through, now)
+            (tenant, one.id, one.version, "", "", self._calendar.name, RUN, EPOCH, None, 0, 0, 0, 0, 0, through, now)
             for one in self._definitions
         ]
         self._ch.insert_rows("kpi_values", COLUMNS, rows)

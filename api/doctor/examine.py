@@ -23,7 +23,7 @@ EVERYWHERE: tuple[Check, ...] = (
     log.size, log.oldest, log.damage, log.sync, machine.disk, machine.permissions, machine.memory, machine.descriptors,
     machine.ports,
 )  # fmt: skip
-WITH_STATE: tuple[Check, ...] = (state.integrity, state.schema, state.keys, state.jobs, ingest.ledger)
+WITH_STATE: tuple[Check, ...] = (state.integrity, state.schema, state.keys, state.jobs, state.kpi_files, ingest.ledger)
 WITH_ENGINE: tuple[Check, ...] = (
     engine.version, engine.schema, engine.parts, engine.broken, engine.mutations, engine.deduplication,
     engine.retention, ingest.lag, ingest.clocks, ingest.skew,

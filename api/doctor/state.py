@@ -131,6 +131,22 @@ def jobs(subject: Subject) -> Iterator[Finding]:
     )
 
 
+def kpi_files(subject: Subject) -> Iterator[Finding]:
+    """Files of tenants' own KPIs that are not in force as they stand."""
+    running, folder = subject.running, subject.settings.kpi_overrides_dir
+    if running is None or folder is None:
+        return
+    wrong = running.definitions.problems()
+    yield Finding(
+        "jobs.kpi_files",
+        Status.WARN if wrong else Status.OK,
+        "; ".join(f"{one} (in force: {one.in_force})" for one in wrong[:5]) or f"all of {folder} are in force",
+        "What stands in them does not hold: targets, KPIs and calendars are as they were, or the product's own.",
+        "Correct the file; it is read again within a run of the KPI jobs. `opsintel kpi check` tries it before.",
+        {"wrong": len(wrong)},
+    )
+
+
 def _state(subject: Subject) -> StateDb:
     assert subject.state is not None  # checks of the state database are run with one
     return subject.state

@@ -26,7 +26,6 @@ def readyz(request: Request) -> Response:
 
 @router.get("/metrics", summary="The service's own metrics, for Prometheus")
 def metrics(request: Request) -> Response:
-    """Prometheus text format; for those who may see."""
-    viewer(request)
-    kind, body = services(request).render_metrics()
+    """Prometheus text format; for those who may see. Among them the key figures of the tenant of the key."""
+    kind, body = services(request).render_metrics(viewer(request).tenant)
     return Response(body, media_type=kind)

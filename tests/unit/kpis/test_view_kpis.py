@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core import ManualClock
-from kpis import Catalogue, KpiJobs, KpiValue, load_catalogue, series
+from kpis import Catalogue, KpiJobs, KpiValue, TenantKpis, load_catalogue, series
 from kpis.checking import wrong_expressions
+from kpis.periods import Calendar
 from kpis.view_jobs import ViewJobs
 from storage import ClickHouse
-from tests.unit.kpis.events import Event, load_events, moment
+from tests.unit.kpis.events import Call, Event, load_calls, load_events, moment
 
 NOW = moment("2026-04-10T00:00")
 O2C, P2P, RETURNS = "order-to-cash", "procure-to-pay", "return-to-resolution"
@@ -476,4 +477,30 @@ def test_a_wrong_expression_is_named_with_its_file_and_key(clickhouse: ClickHous
     assert wrong_expressions(clickhouse, catalogue) == []
     broken = replace(catalogue.get("restock_rate"), numerator="Dispositon = 'restock'")
     (said,) = wrong_expressions(clickhouse, Catalogue(MappingProxyType({broken.id: broken})))
-    assert said.startswith("restock_rate.toml: numerator: \"Dispositon = 'restock'\": the engine rejects")
+    assert said.startswith("restock_rate.toml:20: numerator: \"Dispositon = 'restock'\": the engine rejects")
+
+
+def test_another_calendar_moves_the_buckets_of_the_past(clickhouse: ClickHouse, tenant: str) -> None:
+    """And a version that comes back after another was in force is not left as it was then."""
+    shop = Shop(clickhouse, tenant)
+    few = load_catalogue().chosen(lambda one: one.id in ("orders_placed", "integration_failure_rate"))
+    load_calls(clickhouse, tenant, [Call("a->b", moment("2026-03-02T23:30"), 1)], shop.clock.now())
+    later = Catalogue({"orders_placed": replace(few.get("orders_placed"), version=2)})
+    kpis = {"now": TenantKpis(few, Calendar())}
+    shop.jobs = KpiJobs(clickhouse, shop.clock, few, [tenant], kpis_of=lambda _: kpis["now"])
+    shop.take(order("O1", "2026-03-02T23:30"))
+    assert shop.told("orders_placed", "", "2026-03-02T00:00") == (1, 1, 0, 0)
+    kpis["now"] = TenantKpis(few, Calendar("Europe/Berlin", months="445", year_begins=2))
+    shop.take()
+    assert shop.told("orders_placed", "", "2026-03-02T00:00") == (None, 0, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-02T23:00") == (1, 1, 0, 0)
+    assert shop.told("orders_placed", "", "2026-03-01T23:00", "month") == (1, 1, 0, 0), (
+        "the second period of four weeks"
+    )
+    assert shop.told("integration_failure_rate", "", "2026-03-02T00:00") == (None, 0, 0, 0)
+    assert shop.told("integration_failure_rate", "", "2026-03-02T23:00") == (0, 1, 0, 0)
+    kpis["now"] = TenantKpis(later, Calendar())
+    shop.take(order("O2", "2026-03-02T08:00"))
+    kpis["now"] = TenantKpis(few, Calendar())
+    shop.take()
+    assert shop.told("orders_placed", "", "2026-03-02T00:00") == (2, 2, 0, 0)

@@ -1,0 +1,246 @@
+"""Breakdowns and drills: the parts and the cases add up to the stored number, and wrong questions say what to do."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from core import InvalidInput
+from kpis import Catalogue, KpiDefinition, KpiJobs, KpiValue, load_catalogue, series
+from kpis.breakdown import breakdown, dimension_names
+from kpis.drill import DrilledCase, drill, roles
+from kpis.periods import Calendar
+from storage import ClickHouse
+from tests.unit.kpis.events import Call, Event, load_calls, moment
+from tests.unit.kpis.test_view_kpis import Shop, histories, line, order, sent, told
+
+CATALOGUE = load_catalogue()
+ZONE = "Europe/Berlin"
+NUMBERS = itertools.count(1)
+CHOSEN = (
+    "on_time_in_full", "first_time_fill_rate", "order_cycle_time", "orders_placed", "return_cycle_time",
+    "touchpoints_per_case", "exception_resolution_time", "order_fallout_rate",
+)  # fmt: skip
+MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
+
+
+class FewShop(Shop):
+    """Computes a few KPIs, which makes it quick."""
+
+    def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
+        super().__init__(ch, tenant, zone)
+        few = CATALOGUE.chosen(lambda one: one.id in CHOSEN)
+        self.jobs = KpiJobs(ch, self.clock, few, [tenant], timezone=zone)
+
+    def all_cases(
+        self, kpi: str, start: datetime, end: datetime, role: str = "counted", *, limit: int = 4, largest: bool = False,
+        **more: Any,
+    ) -> list[DrilledCase]:  # fmt: skip
+        """Every page of them."""
+        found: list[DrilledCase] = []
+        after = ""
+        while True:
+            page = drill(
+                self.ch, self.tenant, CATALOGUE.get(kpi), start, end, role, after=after, limit=limit, largest=largest,
+                **more,
+            )  # fmt: skip
+            found += page.cases
+            after = page.following
+            if not after:
+                return found
+
+
+@pytest.fixture
+def shop(clickhouse: ClickHouse, tenant: str) -> FewShop:
+    shop = FewShop(clickhouse, tenant)
+    shop.take(*march())
+    return shop
+
+
+def march() -> Iterator[Event]:
+    """Five orders by two channels and one without: in full, late, open, failed, cancelled."""
+    for number, (case, channel, delivered) in enumerate(
+        [
+            ("O1", "web", "04T11:00"),
+            ("O2", "web", "04T13:00"),
+            ("O3", "shop", ""),
+            ("O4", "web", ""),
+            ("O5", "", "04T10:00"),
+        ]
+    ):
+        more = {"channel": channel} if channel else {}
+        yield order(case, f"2026-03-02T08:0{number}", promise="2026-03-04T12:00:00Z", **more)
+        yield line(case, 1, f"2026-03-02T08:0{number}", 2)
+        if delivered:
+            yield sent(case, 1, "2026-03-03T08:00", 2)
+            yield told("order-to-cash", case, "order.delivered", f"2026-03-{delivered}")
+    yield told("order-to-cash", "O4", "order.failed", "2026-03-02T09:00")
+
+
+def test_a_share_by_channel(shop: FewShop) -> None:
+    found = breakdown(shop.ch, shop.tenant, CATALOGUE.get("on_time_in_full"), "channel", *MARCH)
+    assert (found.total.value, found.total.sample_size) == (2 / 3, 3)
+    assert [(part.value, part.figures.numerator, part.figures.sample_size) for part in found.parts] == [
+        ("web", 1, 2),
+        ("", 1, 1),
+        ("shop", 0, 0),
+    ]
+    web, _, shop_part = found.parts
+    assert (web.figures.excluded, web.figures.open_cases) == (1, 0)
+    assert (shop_part.figures.value, shop_part.figures.open_cases) == (None, 1)
+
+
+def test_what_is_beyond_the_most_is_told_together(shop: FewShop) -> None:
+    found = breakdown(
+        shop.ch, shop.tenant, CATALOGUE.get("order_cycle_time"), "channel", *MARCH, basis="median", most=1
+    )
+    web, rest = found.parts
+    assert (web.value, web.other, web.figures.value) == ("web", False, 52 * 3600 - 30)
+    assert (rest.other, rest.values, rest.figures.sample_size) == (True, 1, 1)
+    assert found.total.numerator == web.figures.numerator + rest.figures.numerator
+
+
+def test_the_roles_of_a_share(shop: FewShop) -> None:
+    def ids(role: str) -> list[str]:
+        return [one.case_id for one in shop.all_cases("on_time_in_full", *MARCH, role)]
+
+    assert ids("counted") == ["O1", "O2", "O5"]
+    assert ids("numerator") == ["O1", "O5"]
+    assert ids("misses") == ["O2"]
+    assert ids("open") == ["O3"]
+    (failed,) = shop.all_cases("on_time_in_full", *MARCH, "excluded")
+    assert (failed.case_id, failed.state, failed.numerator) == ("O4", "excluded", 0)
+    assert failed.reason == "orders that could not be accepted (retail.order.failed)"
+    assert [one.case_id for one in shop.all_cases("on_time_in_full", *MARCH, dimension="channel", value="web")] == [
+        "O1",
+        "O2",
+    ]
+    assert [one.case_id for one in shop.all_cases("on_time_in_full", *MARCH, dimension="channel", value="")] == ["O5"]
+
+
+def test_misses_of_a_time_are_worse_than_the_target(shop: FewShop) -> None:
+    definition = replace(CATALOGUE.get("order_cycle_time"), target=51.0 * 3600)
+    page = drill(shop.ch, shop.tenant, definition, *MARCH, "misses", basis="median")
+    assert [(one.case_id, one.numerator) for one in page.cases] == [("O2", 53 * 3600 - 60)]
+    assert "misses" not in roles(replace(definition, target=None), "median")
+    assert "misses" not in roles(CATALOGUE.get("orders_placed"), "")
+
+
+def test_the_largest_come_first_when_asked_for(shop: FewShop) -> None:
+    found = shop.all_cases("order_cycle_time", *MARCH, basis="median", largest=True, limit=1)
+    assert [one.case_id for one in found] == ["O2", "O1", "O5"]
+
+
+def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str) -> None:
+    at = moment("2026-03-02T09:00")
+    calls = [Call("a->b", at, number, number < 2) for number in range(4)] + [Call("b->c", at, 9), Call("c->d", at, 10)]
+    load_calls(clickhouse, tenant, calls, at)
+    shop = Shop(clickhouse, tenant)
+    few = CATALOGUE.chosen(lambda one: one.id == "integration_failure_rate")
+    KpiJobs(clickhouse, shop.clock, few, [tenant]).run_once()
+    found = breakdown(clickhouse, tenant, CATALOGUE.get("integration_failure_rate"), "edge", *MARCH, most=1)
+    assert [(part.value, part.other, part.values, part.figures.value) for part in found.parts] == [
+        ("a->b", False, 1, 0.5),
+        ("", True, 2, 0),
+    ]
+    assert found.total.numerator == 2
+    assert found.total.sample_size == 6
+
+
+@settings(
+    max_examples=3,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(events=histories())
+def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, events: list[Event]) -> None:
+    """Every stored day of the chosen KPIs: what its cases contribute is its numerator, denominator and counts."""
+    shop = FewShop(clickhouse, f"drill-{next(NUMBERS)}", ZONE)
+    shop.take(*events)
+    for kpi, definition in ((one, CATALOGUE.get(one)) for one in CHOSEN):
+        for basis in definition.basis_ids:
+            for stored in series(clickhouse, shop.tenant, kpi, basis):
+                check(shop, definition, stored)
+
+
+def check(shop: FewShop, definition: KpiDefinition, stored: KpiValue) -> None:
+    start, end = stored.bucket_start, Calendar(ZONE).end("day", stored.bucket_start)
+    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE}
+    counted = shop.all_cases(definition.id, start, end, **asked)
+    assert sum(one.numerator for one in counted) == pytest.approx(stored.numerator, abs=1e-6)
+    assert sum(one.denominator for one in counted) == pytest.approx(stored.denominator, abs=1e-6)
+    assert len(counted) == len({(one.stream, one.case_id, one.subject) for one in counted}) == stored.sample_size
+    excluded = shop.all_cases(definition.id, start, end, "excluded", **asked)
+    assert len(excluded) == stored.excluded
+    assert all(one.reason for one in excluded)
+    assert len(shop.all_cases(definition.id, start, end, "open", **asked)) == stored.open_cases
+    assert all(start <= one.at < end for one in (*counted, *excluded))
+    totals = drill(shop.ch, shop.tenant, definition, start, end, **asked).totals
+    assert (totals.numerator, totals.denominator) == (stored.numerator, stored.denominator)
+    assert (totals.sample_size, totals.excluded, totals.open_cases) == counts(stored)
+    for dimension in dimension_names(definition)[:1]:
+        split = breakdown(shop.ch, shop.tenant, definition, dimension, start, end, most=1, **asked)
+        assert split.total.value == stored.value
+        for name in ("numerator", "denominator", "sample_size", "excluded", "open_cases"):
+            parts = sum(getattr(part.figures, name) for part in split.parts)
+            assert parts == pytest.approx(getattr(stored, name), abs=1e-6), (definition.id, name)
+
+
+def counts(stored: KpiValue) -> tuple[int, int, int]:
+    return stored.sample_size, stored.excluded, stored.open_cases
+
+
+def test_two_definitions_may_have_parameters_of_the_same_name(clickhouse: ClickHouse, tenant: str) -> None:
+    """An hour's tolerance of one KPI is none of another's."""
+    lenient = replace(CATALOGUE.get("on_time_delivery"), parameters={"tolerance_s": 3600.0})
+    both = Catalogue({one.id: one for one in (lenient, CATALOGUE.get("perfect_order"))})
+    shop = FewShop(clickhouse, tenant)
+    shop.jobs = KpiJobs(clickhouse, shop.clock, both, [tenant])
+    shop.take(*march())
+    assert shop.told("on_time_delivery", "instant", "2026-03-04T00:00")[:2] == (1, 3)
+    assert shop.told("perfect_order", "", "2026-03-02T00:00")[:2] == (2 / 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"role": "losers"}, "there is no role 'losers'"),
+        ({"basis": "colour"}, "on_time_in_full has no basis 'colour'"),
+        ({"dimension": "colour"}, "on_time_in_full has no dimension 'colour'"),
+        ({"after": "x"}, "after is not what a page gave"),
+        ({"after": "WzFd"}, "after is not what a page gave"),
+        ({"after": "NQ"}, "after is not what a page gave"),
+        ({"after": "WzEsIlx1ZDgwMCIsImIiLCJjIl0"}, "after is not what a page gave"),
+        ({"limit": 0}, "a page has 1 to 500 cases"),
+    ],
+)
+def test_a_wrong_question(clickhouse: ClickHouse, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        drill(clickhouse, "nobody", CATALOGUE.get("on_time_in_full"), *MARCH, **asked)
+    assert caught.value.message.startswith(said)
+    assert caught.value.hint or "limit" in asked
+
+
+@pytest.mark.parametrize("kpi", ["orders_placed", "fill_rate"])
+def test_what_cannot_be_told_is_refused(clickhouse: ClickHouse, kpi: str) -> None:
+    with pytest.raises(InvalidInput, match=r"misses|statement"):
+        drill(clickhouse, "nobody", CATALOGUE.get(kpi), *MARCH, "misses")
+
+
+@pytest.mark.parametrize("period", [MARCH[::-1], (MARCH[0], MARCH[0]), (moment("1960-01-01T00:00"), MARCH[0])])
+def test_a_wrong_period(clickhouse: ClickHouse, period: Sequence[datetime]) -> None:
+    with pytest.raises(InvalidInput, match="a period"):
+        breakdown(clickhouse, "nobody", CATALOGUE.get("orders_placed"), "channel", *period)
+
+
+def test_nobody_elses_cases(shop: FewShop) -> None:
+    stranger = drill(shop.ch, "stranger", CATALOGUE.get("orders_placed"), *MARCH)
+    assert (stranger.cases, stranger.totals.sample_size) == ((), 0)
+    assert breakdown(shop.ch, "stranger", CATALOGUE.get("orders_placed"), "channel", *MARCH).parts == ()
