@@ -1,13 +1,15 @@
 """Reports that are sent on a schedule: subscriptions, runs, deliveries and their history."""
 
-from kpis.deliveries.jobs import DeliveryJobs, RenderedFile, ReportDelivery, ReportRun, Retries
+from kpis.deliveries.jobs import DeliveryJobs, Rendered, Retries, TickReport
+from kpis.deliveries.mail import Smtp
 from kpis.deliveries.states import State
-from kpis.deliveries.subscriptions import Subscription, load_subscriptions
-from kpis.deliveries.targets import Sender, Smtp
+from kpis.deliveries.store import ReportDelivery, ReportRun, counts, tenants_with_work
+from kpis.deliveries.subscriptions import Subscription, describe, load_subscriptions, subscription_files
+from kpis.deliveries.targets import Sender
 
 __all__ = [
     "DeliveryJobs",
-    "RenderedFile",
+    "Rendered",
     "ReportDelivery",
     "ReportRun",
     "Retries",
@@ -15,5 +17,10 @@ __all__ = [
     "Smtp",
     "State",
     "Subscription",
+    "TickReport",
+    "counts",
+    "describe",
     "load_subscriptions",
+    "subscription_files",
+    "tenants_with_work",
 ]

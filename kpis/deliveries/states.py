@@ -2,8 +2,9 @@
 
 Both are *pending* until something was tried, wait for *retry* after a failure that may pass, and are *failed* (a dead
 letter, with its reason) when it will not pass or was tried often enough. A run ends well as *rendered*, a delivery as
-*sent*; a due time that was missed and not made up is a *skipped* run. Only `advance` changes a state; an input that
-has no row raises Conflict and changes nothing. A crash is no input: what was not recorded is done again, same id.
+*sent*; a due time that was missed and not made up is a *skipped* run, until somebody asks for it. Only `advance`
+changes a state; an input that has no row raises Conflict and changes nothing. A crash is no input: what was not
+recorded is done again, same id.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ TRANSITIONS: Mapping[tuple[State, Input], State] = {
     (_S.RETRY, _I.REJECTED): _S.FAILED,
     (_S.RETRY, _I.ASKED_AGAIN): _S.PENDING,
     (_S.FAILED, _I.ASKED_AGAIN): _S.PENDING,
+    (_S.SKIPPED, _I.ASKED_AGAIN): _S.PENDING,
 }
 
 
