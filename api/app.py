@@ -24,6 +24,7 @@ from api.routes import (
     pages,
     processes,
     quarantine,
+    report_deliveries,
     telemetry,
 )
 from api.routes.access import viewer
@@ -57,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
         events,
         exports,
         business,
+        report_deliveries,
         processes,
         quarantine,
         action,

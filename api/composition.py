@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
 from api.collecting import open_collector
+from api.delivering import ReportDeliveries
 from api.key_usage import KeyUsage
 from api.keys import ApiKeys
 from api.lock import data_directory
@@ -117,6 +118,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
+        reports=ReportDeliveries(settings, ch, state, clock, lambda: catalogue, audit, own),
         alerts=alerts,
         control=control,
         audit=audit,
