@@ -291,6 +291,32 @@ def test_a_file_stays_in_the_spool_until_the_last_target_has_it(state: StateDb, 
     assert (world.spooled(), world.states()) == ([], [State.SENT] * 2)
 
 
+@pytest.mark.parametrize("failing", [1, 2], ids=["the file", "the folder"])
+def test_a_file_that_did_not_reach_the_disk_is_not_there(
+    state: StateDb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """While it is written it has another name; only what was synced, folder included, is called rendered."""
+    world = World(state, tmp_path, FOLDER)
+    seen: list[list[str]] = []
+    world.while_rendering = lambda: seen.append(world.spooled())
+    calls = itertools.count(1)
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        if next(calls) == failing:
+            raise OSError(28, "No space left on device")
+        fsync(handle)
+
+    world.jobs.run_now("weekly")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        world.tick()
+    assert [one.state for one in world.jobs.history()] == [State.RETRY]
+    world.tick(10)
+    assert world.states() == [State.SENT]
+    assert [name[0] + name[-5:] for names in seen for name in names if name.startswith(".")] == ["..part"] * 2
+
+
 def test_the_file_of_a_dead_letter_is_kept_for_its_time_and_then_removed(state: StateDb, tmp_path: Path) -> None:
     def trip(_target: Target) -> None:
         raise OSError("never")

@@ -75,13 +75,13 @@ def serving(**how: Any) -> Iterator[tuple[Mail, int]]:
 
 @pytest.fixture(scope="module")
 def servers(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> Iterator[dict[str, tuple[Mail, int]]]:
-    """One of each kind of security; those with TLS want a log-in."""
-    login = {"authenticator": _allowed, "auth_required": True}
+    """One of each kind of security; those with TLS offer a log-in."""
+    starttls = {"tls_context": tls[0], "require_starttls": True, "auth_required": True}
     with ExitStack() as stack:
         yield {
             "plain": stack.enter_context(serving()),
-            "starttls": stack.enter_context(serving(tls_context=tls[0], require_starttls=True, **login)),
-            "tls": stack.enter_context(serving(ssl_context=tls[0], auth_require_tls=False, **login)),
+            "starttls": stack.enter_context(serving(authenticator=_allowed, **starttls)),
+            "tls": stack.enter_context(serving(authenticator=_allowed, ssl_context=tls[0], auth_require_tls=False)),
         }
 
 
