@@ -25,6 +25,7 @@ from api.routes import (
     pages,
     processes,
     quarantine,
+    report_deliveries,
     telemetry,
 )
 from api.routes.access import viewer
@@ -57,7 +58,8 @@ def create_app(services: Services) -> FastAPI:
         telemetry,
         events,
         exports,
-        kpis,  # after exports, whose path looks like a KPI's
+        report_deliveries,
+        kpis,  # after those whose paths look like a KPI's
         business,
         processes,
         quarantine,

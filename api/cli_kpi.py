@@ -13,6 +13,7 @@ from typing import IO, Annotated, Any
 import httpx
 import typer
 
+from api import cli_kpi_reports
 from api.cli_data import Tenant, Token, Url, ask
 from api.cli_ops import HERE, Running, show
 from core import (
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> typer.Typer:
     kpi.command("list")(newest)
     kpi.command("export")(export)
     kpi.command("check")(check)
+    cli_kpi_reports.register(kpi)
     app.add_typer(kpi, name="kpi")
     return kpi
 
@@ -128,13 +130,14 @@ def _write(
     dimensions: list[str],
     values: list[str],
 ) -> None:
-    from api.composition import opened_stores
+    from api.composition import open_definitions, opened_stores
     from api.exporting import export_kpis
 
-    settings = load_settings()
-    with opened_stores(settings) as stores:
+    clock = SystemClock()
+    with opened_stores(load_settings()) as stores:
+        definitions = open_definitions(stores, clock, load_catalogue())
         export_kpis(
-            stores.ch, load_catalogue(), settings, SystemClock(), tenant, kind, out,
+            stores.ch, definitions.of(tenant), clock, tenant, kind, out,
             kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,
         )  # fmt: skip
 

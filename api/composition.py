@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
 from api.collecting import open_collector
+from api.delivering import ReportDeliveries
 from api.key_usage import KeyUsage
 from api.keys import ApiKeys
 from api.lock import data_directory
@@ -29,7 +30,7 @@ from collector.engine import ClickHouseEngine
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
-from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
+from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels, load_catalogue
 from kpis.gauges import KpiGauges
 from kpis.meanings import Meanings
 from kpis.overrides import TenantDefinitions
@@ -86,15 +87,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     usage = KeyUsage(state, clock)
     authenticator = make_authenticator(settings, state, clock, usage)
     catalogue, models = load_catalogue(), ProcessModels(settings.process_models_dir)
-    definitions = TenantDefinitions(
-        catalogue,
-        Calendar(settings.timezone),
-        clock,
-        settings.kpi_overrides_dir,
-        ch=ch,
-        meanings=Meanings(state, clock),
-    )
-    definitions.refresh()
+    definitions = open_definitions(stores, clock, catalogue)
     gauges = KpiGauges(ch, clock, definitions, settings.kpi_gauges_max_series)
     http = OutboundHttp()
     control: ControlService = open_control(settings, state, clock, http)
@@ -133,6 +126,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details, kpis_of=definitions.of),
+        reports=ReportDeliveries(settings, ch, state, clock, definitions.of, audit, own),
         alerts=alerts,
         control=control,
         audit=audit,
@@ -141,6 +135,17 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         retention=Retention(ch, state, clock, own.registry),
         balance=balance,
     )
+
+
+def open_definitions(stores: Stores, clock: Clock, catalogue: Catalogue) -> TenantDefinitions:
+    """The definitions of KPIs and the calendars in force, for every tenant."""
+    settings, meanings = stores.settings, Meanings(stores.state, clock)
+    usual = Calendar(settings.timezone)
+    definitions = TenantDefinitions(
+        catalogue, usual, clock, settings.kpi_overrides_dir, ch=stores.ch, meanings=meanings
+    )
+    definitions.refresh()
+    return definitions
 
 
 def audit_record(audit: AuditChain) -> Callable[[Connection, str, str, str, str, Mapping[str, Any]], object]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import IO, BinaryIO, cast
 
-from core import Clock, Settings
-from kpis import Catalogue
+from core import Clock
+from kpis import TenantKpis
 from kpis.exports.build import ExportQuestion, build_report, require_grain, usual_start
 from kpis.exports.formats import ExportFormat, file_name
 from storage import ClickHouse
@@ -15,8 +15,7 @@ from storage import ClickHouse
 
 def export_kpis(
     ch: ClickHouse,
-    catalogue: Catalogue,
-    settings: Settings,
+    kpis_of: TenantKpis,
     clock: Clock,
     tenant: str,
     kind: ExportFormat,
@@ -37,6 +36,6 @@ def export_kpis(
     until = end or now
     since = start or usual_start(require_grain(grain), until)
     question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
-    report = build_report(ch, tenant, catalogue, question, now=now, timezone=settings.timezone)
+    report = build_report(ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone)
     kind.write(report, cast(BinaryIO, file))
     return file_name(report, kind)

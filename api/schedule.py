@@ -1,5 +1,5 @@
 """The scheduled jobs of one process: KPIs, cases and what predictions of them were worth, alert rules,
-unfinished control commands, the ledger's balance, retention.
+unfinished control commands, reports on a schedule, the ledger's balance, retention.
 
 A late run is made up once, never skipped in silence; no job runs twice at a time. One process runs the jobs: that of
 the data directory's owner (`jobs_enabled`).
@@ -24,6 +24,7 @@ MISFIRE_GRACE_S = 3_600
 CONTROL_INTERVAL_S = 5
 QUARANTINE_INTERVAL_S = 30
 PREDICTIONS_INTERVAL_S = 60
+REPORTS_INTERVAL_S = 60
 RESOLUTION_AT_MOST_S = 20.0
 """Looking at all spans anew takes longer; cases are brought up to date in between."""
 
@@ -47,6 +48,7 @@ class JobSchedule:
         self._add("control", services.control.tick, CONTROL_INTERVAL_S)
         self._add("cases", self.look_at_cases, services.settings.cases_interval_s)
         self._add("predictions", self.judge_predictions, PREDICTIONS_INTERVAL_S)
+        self._add("reports", services.reports.tick, REPORTS_INTERVAL_S)
         self._add("balance", services.balance.check, services.settings.balance_interval_s)
         self._add("retention", partial(retention.run, services), services.settings.retention_interval_s)
         self._add("quarantine", services.quarantine.finish, QUARANTINE_INTERVAL_S)
@@ -93,6 +95,7 @@ class JobSchedule:
         self._stopping.set()
         self._services.resolution.stop()
         self._services.cases.stop()
+        self._services.reports.stop()
         self._kpis.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)

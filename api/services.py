@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from alerts import AlertService
+from api.delivering import ReportDeliveries
 from api.key_usage import KeyUsage
 from api.keys import ApiKeys, Authenticator
 from api.own_metrics import AllProcesses
@@ -50,6 +51,7 @@ class Services:
     definitions: TenantDefinitions
     gauges: KpiGauges
     kpis: KpiJobs
+    reports: ReportDeliveries
     resolution: ResolutionJobs
     cases: CaseJobs
     models: ProcessModels

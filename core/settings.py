@@ -199,6 +199,35 @@ class Settings(BaseSettings):
         None,
         description="Folder of value-stream models and calendars in YAML, beside or in place of the packaged ones.",
     )
+    reports_dir: Path | None = Field(
+        None, description="Folder with a folder for each tenant that holds its report subscriptions in TOML."
+    )
+    report_files_dir: Path | None = Field(
+        None, description="Folder in which reports may be laid, each tenant's in one of its own; empty means nowhere."
+    )
+    report_spool_dir: Path | None = Field(
+        None, description="Where rendered reports wait until they are sent; empty means in the data directory."
+    )
+    report_spool_days: int = Field(
+        14, ge=1, le=366, description="Days that the file of a report that could not be sent is kept for another try."
+    )
+    report_private_hosts: str = Field(
+        "",
+        description="Hosts with private addresses that reports may be sent to (webhooks, buckets), separated by commas.",
+    )
+    smtp_host: str = Field("", description="The mail server that takes reports; empty means no mail is sent.")
+    smtp_port: int = Field(587, ge=1, le=65_535, description="Its port.")
+    smtp_security: Literal["starttls", "tls", "plain"] = Field(
+        "starttls", description="`tls` from the first byte on; `plain` for a server on this machine alone."
+    )
+    smtp_user: str = Field("", description="Who logs in at the mail server; empty means nobody does.")
+    smtp_password: str = Field(
+        "", repr=False, pattern=r"^[\x20-\x7e]*$", description="The password of `smtp_user`, in ASCII."
+    )
+    smtp_sender: str = Field("", description="The sender's address of mail, such as `reports@shop.example`.")
+    smtp_ca_file: Path | None = Field(
+        None, description="Authorities in PEM that the mail server's certificate may come from, beside the system's."
+    )
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )
@@ -246,6 +275,10 @@ class Settings(BaseSettings):
             )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file belong together; one of them is missing")
+        if self.smtp_host and not self.smtp_sender:
+            raise ValueError("smtp_host needs smtp_sender, the address that mail comes from")
+        if bool(self.smtp_user) != bool(self.smtp_password):
+            raise ValueError("smtp_user and smtp_password belong together; one of them is missing")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
             raise ValueError("tls_client_ca_file needs tls_cert_file and tls_key_file")
         return self
@@ -295,6 +328,11 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "wal"
 
     @property
+    def report_spool(self) -> Path:
+        """The folder of rendered reports, with the default filled in."""
+        return self.report_spool_dir or self.data_dir.absolute() / "report-spool"
+
+    @property
     def otlp_bind_host(self) -> str:
         """The address of the OTLP receivers, with the default filled in."""
         return self.otlp_host or self.http_host
@@ -335,7 +373,7 @@ def load_settings(**overrides: Any) -> Settings:
         lines = []
         for error in problem.errors():
             name = ".".join(str(part) for part in error["loc"])
-            secret = any(word in name for word in ("secret", "dsn", "token"))
+            secret = any(word in name for word in ("secret", "dsn", "token", "password"))
             got = "" if secret or not name else f", got {error['input']!r}"
             lines.append(f"{name}: {error['msg']}{got}" if name else str(error["msg"]))
         raise ConfigurationError("; ".join(lines), hint="see docs/settings.md") from None

@@ -55,8 +55,7 @@ def export(
         file: SpooledTemporaryFile[bytes] = unsent.enter_context(SpooledTemporaryFile(max_size=IN_MEMORY))
         name = export_kpis(
             found.ch,
-            found.catalogue,
-            found.settings,
+            found.definitions.of(who.tenant),
             found.clock,
             who.tenant,
             kind,
