@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from core.errors import InvalidInput, StorageError
 
@@ -157,7 +157,7 @@ class QuantileSample:
             return self
         n, values, counts = self.n, [], []
         edges = [round(step * n / limit) for step in range(limit + 1)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             if end > start:
                 values.append(self.at((start + 1 + end) // 2))
                 counts.append(end - start)
