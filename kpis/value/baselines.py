@@ -28,7 +28,7 @@ KEPT_VALUES = 2_000
 
 @dataclass(frozen=True)
 class BaselineKey:
-    """What a baseline is of. basis, dimension, dimension_value and stream are '' where there is none or all is meant."""
+    """What a baseline is of. basis, dimension, dimension_value and stream are '' where there is none or all is meant."""  # noqa: E501
 
     tenant: str
     kpi_id: str

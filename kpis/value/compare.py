@@ -60,7 +60,7 @@ class Change:
 
 
 def compare(before: Sample, after: Sample, direction: Direction, level: float = LEVEL) -> Change:
-    """The change between two samples of one kind; raises InvalidInput for two kinds, or an unknown direction or level."""
+    """The change between two samples of one kind; raises InvalidInput for two kinds, or an unknown direction or level."""  # noqa: E501
     if direction not in ("up", "down"):
         raise InvalidInput(f"a direction is up or down, got {direction!r}")
     found = _difference(before, after, level)

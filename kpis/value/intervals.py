@@ -43,7 +43,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class TooFew:
-    """The sample does not carry a statement. n: what there is; needed: what there should be, None where no number helps."""
+    """The sample does not carry a statement. n: what there is; needed: what there should be, None where no number helps."""  # noqa: E501
 
     reason: str
     n: int
@@ -97,7 +97,7 @@ def mean(sample: MeanSample, level: float = LEVEL) -> Interval | TooFew:
 
 
 def mean_difference(before: MeanSample, after: MeanSample, level: float = LEVEL) -> Interval | TooFew:
-    """after - before with unequal variances (Welch 1947, Biometrika 34; degrees of freedom after Satterthwaite 1946)."""
+    """after - before with unequal variances (Welch 1947, Biometrika 34; degrees of freedom after Satterthwaite 1946)."""  # noqa: E501
     checked(level)
     if few := _fewer(before, after, 2, "a mean needs two cases to show how much they differ"):
         return few
