@@ -12,6 +12,7 @@ from bisect import bisect_left
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from typing import Any
 
 from core.errors import InvalidInput, StorageError
 
@@ -189,7 +190,7 @@ class CountSample:
 
 Sample = ProportionSample | MeanSample | RatioSample | QuantileSample | CountSample
 
-_KINDS: dict[str, type[Sample]] = {
+_KINDS: dict[str, Any] = {
     "proportion": ProportionSample,
     "mean": MeanSample,
     "ratio": RatioSample,
@@ -209,7 +210,8 @@ def load(text: str) -> Sample:
     try:
         fields = json.loads(text)
         kind = _KINDS[fields.pop("kind")]
-        return kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()})
+        made: Sample = kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()})
+        return made
     except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as problem:
         raise StorageError(f"a stored sample cannot be read: {text[:80]!r}") from problem
 
