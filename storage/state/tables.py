@@ -3,6 +3,7 @@
 from storage.state import (
     alert_tables,
     control_tables,
+    delivery_tables,
     key_tables,
     ledger_tables,
     limit_tables,
@@ -14,6 +15,7 @@ from storage.state import (
 __all__ = [
     "alert_tables",
     "control_tables",
+    "delivery_tables",
     "key_tables",
     "ledger_tables",
     "limit_tables",
