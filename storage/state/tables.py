@@ -2,6 +2,7 @@
 
 from storage.state import (
     alert_tables,
+    baseline_tables,
     control_tables,
     delivery_tables,
     key_tables,
@@ -14,6 +15,7 @@ from storage.state import (
 
 __all__ = [
     "alert_tables",
+    "baseline_tables",
     "control_tables",
     "delivery_tables",
     "key_tables",
