@@ -7,12 +7,12 @@ baseline of another version of the definition is never compared with: it is name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from core.clock import Clock
 from core.errors import InvalidInput
@@ -22,6 +22,7 @@ from kpis.value.samples import QuantileSample, Sample, dump, load
 from storage.state.baseline_tables import KPI_BASELINES
 from storage.state.database import StateDb
 
+MOST_SHOWN = 1_000
 KEPT_VALUES = 2_000
 """A quantile's sample is thinned to so many values, see QuantileSample.thinned."""
 
@@ -87,8 +88,9 @@ class Baselines:
         data_through: datetime,
         by: str,
         reason: str,
+        record: Callable[[Connection, Baseline], object] = lambda _connection, _baseline: None,
     ) -> Baseline:
-        """Freezes the period [start, end).
+        """Freezes the period [start, end). record: writes what was done elsewhere, in the same transaction.
 
         Raises InvalidInput for a period that is inverted, naive or not over (data_through is before its end), for a
         sample without an estimate, and without a name and a reason.
@@ -111,8 +113,10 @@ class Baselines:
         }
         with self._state.begin() as connection:
             given = connection.execute(insert(KPI_BASELINES).values(row)).inserted_primary_key
-        assert given is not None
-        return Baseline(given[0], key, start, end, value, kept, data_through, row["frozen_by"], now, row["reason"])
+            assert given is not None
+            made = Baseline(given[0], key, start, end, value, kept, data_through, row["frozen_by"], now, row["reason"])
+            record(connection, made)
+        return made
 
     def current(self, key: BaselineKey) -> Baseline | OtherVersion | NoBaseline:
         """The newest freeze of the key's version; where there is none, the newest of another version, named as such."""
@@ -134,12 +138,13 @@ class Baselines:
         with self._state.connect() as connection:
             return [_baseline(row) for row in connection.execute(query).mappings()]
 
-    def of_tenant(self, tenant: str) -> list[Baseline]:
-        """The newest freeze of every key of the tenant, version included, by KPI and the rest of the key."""
-        query = select(KPI_BASELINES).where(KPI_BASELINES.c.tenant == tenant).order_by(KPI_BASELINES.c.id)
+    def of_tenant(self, tenant: str, kpi_id: str = "") -> list[Baseline]:
+        """Every freeze of the tenant, of one KPI where it is named, the newest first."""
+        query = select(KPI_BASELINES).where(KPI_BASELINES.c.tenant == tenant).order_by(KPI_BASELINES.c.id.desc())
+        if kpi_id:
+            query = query.where(KPI_BASELINES.c.kpi_id == kpi_id)
         with self._state.connect() as connection:
-            newest = {one.key: one for one in map(_baseline, connection.execute(query).mappings())}
-        return sorted(newest.values(), key=lambda one: tuple(vars(one.key).values()))
+            return [_baseline(row) for row in connection.execute(query.limit(MOST_SHOWN)).mappings()]
 
 
 def compare_with_baseline(

@@ -21,7 +21,15 @@ from kpis.value.intervals import (
     rate_difference,
     ratio_difference,
 )
-from kpis.value.samples import CountSample, MeanSample, ProportionSample, QuantileSample, RatioSample, Sample
+from kpis.value.samples import (
+    CountSample,
+    MeanSample,
+    ProportionSample,
+    QuantileSample,
+    RatioSample,
+    Sample,
+    as_ratio,
+)
 
 Direction = Literal["up", "down"]
 
@@ -60,10 +68,14 @@ class Change:
 
 
 def compare(before: Sample, after: Sample, direction: Direction, level: float = LEVEL) -> Change:
-    """The change between two samples of one kind; raises InvalidInput for two kinds, or an unknown direction or level."""  # noqa: E501
+    """The change between two samples.
+
+    A share, a mean and a ratio of sums are compared as ratios of sums. Raises InvalidInput for other kinds that differ,
+    and for an unknown direction or level.
+    """
     if direction not in ("up", "down"):
         raise InvalidInput(f"a direction is up or down, got {direction!r}")
-    found = _difference(before, after, level)
+    found = difference(before, after, level)
     one, two = before.estimate, after.estimate
     absolute = None if one is None or two is None else two - one
     relative = None if absolute is None or not one else absolute / abs(one)
@@ -94,7 +106,8 @@ def verdict(found: Interval | TooFew, direction: Direction) -> Verdict:
     return Verdict.BETTER if (found.low > 0) == (direction == "up") else Verdict.WORSE
 
 
-def _difference(before: Sample, after: Sample, level: float) -> Interval | TooFew:
+def difference(before: Sample, after: Sample, level: float = LEVEL) -> Interval | TooFew:
+    """after - before; raises InvalidInput for two kinds that cannot be compared."""
     match before, after:
         case ProportionSample(), ProportionSample():
             return proportion_difference(before, after, level)
@@ -106,4 +119,6 @@ def _difference(before: Sample, after: Sample, level: float) -> Interval | TooFe
             return quantile_difference(before, after, level)
         case CountSample(), CountSample():
             return rate_difference(before, after, level)
+        case ((ProportionSample() | MeanSample() | RatioSample()), (ProportionSample() | MeanSample() | RatioSample())):
+            return ratio_difference(as_ratio(before), as_ratio(after), level)
     raise InvalidInput(f"a {type(before).__name__} is not compared with a {type(after).__name__}")

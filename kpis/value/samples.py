@@ -188,6 +188,16 @@ class CountSample:
         return self.events / self.exposure if self.exposure else None
 
 
+def as_ratio(sample: ProportionSample | MeanSample | RatioSample) -> RatioSample:
+    """The same subjects as parts of wholes of 1, so that periods of two kinds can be compared."""
+    match sample:
+        case ProportionSample(successes=part, n=n):
+            return RatioSample(n, part, n, part, n, part)
+        case MeanSample(n=n, total=total, squares=squares):
+            return RatioSample(n, total, n, squares, n, total)
+    return sample
+
+
 Sample = ProportionSample | MeanSample | RatioSample | QuantileSample | CountSample
 
 _KINDS: dict[str, Any] = {
