@@ -29,8 +29,10 @@ from collector.engine import ClickHouseEngine
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
-from kpis import CaseJobs, KpiJobs, ProcessModels, load_catalogue
+from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels, load_catalogue
 from kpis.process import Corrections, ResolutionJobs, span_rules
+from kpis.value.money import load_value_models
+from kpis.value.service import ValueService
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
@@ -117,6 +119,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone),
+        value=open_value(stores, clock, catalogue, audit),
         alerts=alerts,
         control=control,
         audit=audit,
@@ -124,6 +127,20 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         receivers=receivers,
         retention=Retention(ch, state, clock, own.registry),
         balance=balance,
+    )
+
+
+def open_value(stores: Stores, clock: Clock, catalogue: Catalogue, audit: AuditChain) -> ValueService:
+    """What changes of KPIs are worth. Raises ConfigurationError for a wrong file of value models."""
+    models = load_value_models(stores.settings.value_models_file)
+    return ValueService(
+        stores.ch,
+        stores.state,
+        clock,
+        lambda _tenant: catalogue,
+        models,
+        timezone=stores.settings.timezone,
+        record=audit_record(audit),
     )
 
 

@@ -19,6 +19,7 @@ from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
 from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
 from kpis.process import Corrections, ResolutionJobs
+from kpis.value.service import ValueService
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -46,6 +47,7 @@ class Services:
     pollers: Pollers
     catalogue: Catalogue
     kpis: KpiJobs
+    value: ValueService
     resolution: ResolutionJobs
     cases: CaseJobs
     models: ProcessModels

@@ -190,6 +190,9 @@ class Settings(BaseSettings):
         None,
         description="Folder of value-stream models and calendars in YAML, beside or in place of the packaged ones.",
     )
+    value_models_file: Path | None = Field(
+        None, description="What a touch, an hour of delay, an order and a refund are worth by tenant, in TOML."
+    )
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )

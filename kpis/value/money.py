@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import ConfigurationError, InvalidInput
@@ -190,6 +191,19 @@ def parse_value_models(text: str, name: str = "value models") -> dict[str, Value
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(f"{name}: not TOML: {problem}") from None
     return {tenant: _model(f"{name}: {tenant}", tenant, table) for tenant, table in document.items()}
+
+
+def load_value_models(file: Path | None) -> dict[str, ValueModel]:
+    """The models of a file, none of None. Raises ConfigurationError."""
+    if file is None:
+        return {}
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"value_models_file: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"value_models_file: {file} is not UTF-8: {error}") from None
+    return parse_value_models(text, file.name)
 
 
 def model_of(models: Mapping[str, ValueModel], tenant: str) -> ValueModel | None:

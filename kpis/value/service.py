@@ -308,6 +308,10 @@ class ValueService:
             seen.add(one.key)
         return shown
 
+    def value_model(self, tenant: str) -> ValueModel | None:
+        """The assumptions by which the tenant's changes are turned to money; None where there are none."""
+        return model_of(self._models, tenant)
+
     # --- roll-outs ---
 
     def rollout(
