@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +21,6 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(clickhouse: ClickHouse) -> Iterator[Filled]:
+def filled(clickhouse: ClickHouse) -> Filled:
     """With all values computed."""
-    yield Filled(clickhouse, "value-shop", fill(clickhouse, "value-shop"))
+    return Filled(clickhouse, "value-shop", fill(clickhouse, "value-shop"))

@@ -15,10 +15,11 @@ from tests.unit.kpis_value.conftest import Filled
 from tests.unit.kpis_value.shop import DAY, ROLLOUT, START, Order, orders
 
 CATALOGUE = load_catalogue()
+WHOLE = Part()
 FIRST_TWO = Period(START, START + 14 * DAY)
 
 
-def seen(filled: Filled, kpi: str, basis: str, period: Period = FIRST_TWO, chosen: Part = Part()) -> Observed:
+def seen(filled: Filled, kpi: str, basis: str, period: Period = FIRST_TWO, chosen: Part = WHOLE) -> Observed:
     return observe(filled.ch, filled.tenant, CATALOGUE.get(kpi), basis, [period], chosen, "UTC")[0]
 
 
@@ -136,7 +137,8 @@ def test_all_cells_at_once_equal_each_alone(filled: Filled) -> None:
     cells = [
         Cell(CATALOGUE.get(kpi), basis, period)
         for kpi, basis in (
-            ("order_cycle_time", "p90"), ("order_cycle_time", "mean"), ("orders_placed", ""), ("on_time_in_full", "date"),
+            ("order_cycle_time", "p90"), ("order_cycle_time", "mean"), ("orders_placed", ""),
+            ("on_time_in_full", "date"),
             ("first_time_fill_rate", "unit"), ("fill_rate", "unit"),
         )
         for period in (FIRST_TWO, after)

@@ -1,16 +1,16 @@
-"""Answers of the service on a shop whose numbers are counted by hand: comparisons, baselines, roll-outs, money, outlook."""
+"""Answers of the service on a shop whose numbers are counted by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from statistics import fmean, median
 from types import MappingProxyType
 
 import pytest
 
-from core import Conflict, ManualClock, NotFound, OpsintelError
+from core import Conflict, NotFound, OpsintelError
 from core.errors import InvalidInput
 from kpis import Catalogue, load_catalogue
 from kpis.value.baselines import KEPT_VALUES
@@ -137,8 +137,6 @@ def test_a_baseline_is_frozen_and_kept(filled: Filled, state: StateDb) -> None:
 def test_a_baseline_of_another_version_is_not_compared_with(filled: Filled, state: StateDb) -> None:
     asked = Asked("orders_placed")
     service(filled, state).freeze(filled.tenant, asked, start=START, end=ROLLOUT, by="ada", reason="usual")
-    from dataclasses import replace
-
     newer = {one.id: replace(one, version=one.version + (one.id == asked.kpi_id)) for one in CATALOGUE}
     with pytest.raises(Conflict, match="of version 1, the definition is at 2"):
         service(filled, state, catalogue=Catalogue(MappingProxyType(newer))).change(filled.tenant, asked)
@@ -199,27 +197,29 @@ def test_the_way_to_a_target(filled: Filled, state: StateDb) -> None:
 
 
 AT = datetime(2026, 2, 2, tzinfo=NOW.tzinfo)
+PLACED, WEB = Asked("orders_placed"), Asked("orders_placed", dimension="channel", dimension_value="web")
+COLOUR = Asked("order_cycle_time", dimension="colour", dimension_value="red")
 WRONG: dict[str, tuple[Callable[[ValueService], object], str]] = {
     "unknown": (lambda s: s.compare("t", Asked("order_cycle_tine")), "no KPI"),
     "basis": (lambda s: s.compare("t", Asked("order_cycle_time", "mode")), "no basis 'mode'"),
-    "dimension": (lambda s: s.compare("t", Asked("order_cycle_time", dimension="colour", dimension_value="red")), "no dimension 'colour'"),
+    "dimension": (lambda s: s.compare("t", COLOUR), "no dimension 'colour'"),
     "half": (lambda s: s.compare("t", Asked("order_cycle_time", dimension="channel")), "go together"),
     "stream": (lambda s: s.compare("t", Asked("order_cycle_time", stream="x")), "is of order-to-cash"),
-    "inverted": (lambda s: s.compare("t", Asked("orders_placed"), start=AT, end=AT - DAY), "ends after it starts"),
-    "empty": (lambda s: s.compare("t", Asked("orders_placed"), start=AT, end=AT), "ends after it starts"),
-    "naive": (lambda s: s.compare("t", Asked("orders_placed"), start=datetime(2026, 2, 2), end=AT), "time zone"),  # noqa: DTZ001
-    "overlap": (lambda s: s.compare("t", Asked("orders_placed"), start=AT, end=AT + 9 * DAY, before_end=AT + DAY), "overlap"),
-    "level": (lambda s: s.compare("t", Asked("orders_placed"), level=1.5), "confidence level"),
-    "future": (lambda s: s.rollout("t", Asked("orders_placed"), NOW + DAY), "nothing is known yet"),
-    "days": (lambda s: s.rollout("t", Asked("orders_placed"), AT, days=1), "days must be 2"),
-    "no dimension": (lambda s: s.rollout("t", Asked("orders_placed"), AT, control_value="store"), "another value"),
+    "inverted": (lambda s: s.compare("t", PLACED, start=AT, end=AT - DAY), "ends after it starts"),
+    "empty": (lambda s: s.compare("t", PLACED, start=AT, end=AT), "ends after it starts"),
+    "naive": (lambda s: s.compare("t", PLACED, start=datetime(2026, 2, 2), end=AT), "time zone"),  # noqa: DTZ001
+    "overlap": (lambda s: s.compare("t", PLACED, start=AT, end=AT + 9 * DAY, before_end=AT + DAY), "overlap"),
+    "level": (lambda s: s.compare("t", PLACED, level=1.5), "confidence level"),
+    "future": (lambda s: s.rollout("t", PLACED, NOW + DAY), "nothing is known yet"),
+    "days": (lambda s: s.rollout("t", PLACED, AT, days=1), "days must be 2"),
+    "no dimension": (lambda s: s.rollout("t", PLACED, AT, control_value="store"), "another value"),
     "itself": (
-        lambda s: s.rollout("t", Asked("orders_placed", dimension="channel", dimension_value="web"), AT, control_value="web"),
+        lambda s: s.rollout("t", WEB, AT, control_value="web"),
         "its own control group",
     ),
-    "horizon": (lambda s: s.forecast("t", Asked("orders_placed"), days=60), "days must be 1 to 28"),
-    "part": (lambda s: s.forecast("t", Asked("orders_placed", dimension="channel", dimension_value="web")), "not kept by"),
-    "never": (lambda s: s.freeze("t", Asked("orders_placed"), start=AT, end=AT + DAY, by="a", reason="b"), "never computed"),
+    "horizon": (lambda s: s.forecast("t", PLACED, days=60), "days must be 1 to 28"),
+    "part": (lambda s: s.forecast("t", WEB), "not kept by"),
+    "never": (lambda s: s.freeze("t", PLACED, start=AT, end=AT + DAY, by="a", reason="b"), "never computed"),
 }  # fmt: skip
 
 
