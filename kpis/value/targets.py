@@ -166,6 +166,6 @@ def sen_slope(points: list[tuple[int, float]], level: float = LEVEL) -> tuple[fl
     )
     n, many = len(points), len(slopes)
     wide = two_sided_z(level) * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    low = max(0, math.floor((many - wide) / 2))
+    low = max(0, math.floor((many - wide) / 2) - 1)
     high = min(many - 1, math.ceil((many + wide) / 2))
     return median(slopes), slopes[low], slopes[high]
