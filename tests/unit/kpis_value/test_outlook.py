@@ -77,6 +77,19 @@ def test_history_that_is_just_enough() -> None:
     assert isinstance(forecast_days({}, 14), NotEnoughHistory)
 
 
+def test_bands_are_judged_by_earlier_errors_alone() -> None:
+    """At origin o the errors h steps ahead of all origins before o - h are known; 20 of them make a band."""
+    weeks, horizon = 12, 5
+    found = bands([float(n % 7) for n in range(7 * weeks)], 7, horizon)
+    assert isinstance(found, Forecast)
+    first, length = 28, 7 * weeks
+    expected = sum(
+        1 for origin in range(first, length) for ahead in range(horizon)
+        if origin + ahead < length and origin - ahead - first >= 20
+    )  # fmt: skip
+    assert found.judged == expected
+
+
 def test_days_follow_the_last_one_and_gaps_are_no_zeros() -> None:
     history = days([5.0] * 7 * 12)
     del history[FIRST + 30 * DAY]
@@ -122,6 +135,13 @@ def test_sen_s_slope_as_scipy_has_it() -> None:
     assert slope == pytest.approx(told.slope)
     assert low == pytest.approx(told.low_slope, abs=0.01)
     assert high == pytest.approx(told.high_slope, abs=0.01)
+
+
+def test_the_ranks_of_sen_s_interval_by_hand() -> None:
+    """Ten days: 45 slopes, C = 1.96 sqrt(10 * 9 * 25 / 18) = 21.9, so the 11th and the 35th of them."""
+    values = [2.0**n for n in range(10)]
+    slopes = sorted((values[b] - values[a]) / (b - a) for a in range(10) for b in range(a + 1, 10))
+    assert sen_slope(list(enumerate(values))) == (slopes[22], slopes[10], slopes[34])
 
 
 def test_a_straight_way_to_the_target() -> None:
