@@ -21,6 +21,7 @@ from api.routes import (
     health,
     keeping,
     keys,
+    kpi_value,
     kpis,
     pages,
     processes,
@@ -59,6 +60,7 @@ def create_app(services: Services) -> FastAPI:
         events,
         exports,
         report_deliveries,
+        kpi_value,
         kpis,  # after those whose paths look like a KPI's
         business,
         processes,

@@ -30,12 +30,14 @@ from collector.engine import ClickHouseEngine
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
 from core import Clock, Settings, SystemClock, get_logger
-from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels, load_catalogue
+from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels, TenantKpis, load_catalogue
 from kpis.gauges import KpiGauges
 from kpis.meanings import Meanings
 from kpis.overrides import TenantDefinitions
 from kpis.periods import Calendar
 from kpis.process import Corrections, ResolutionJobs, span_rules
+from kpis.value.money import load_value_models
+from kpis.value.service import ValueService
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
@@ -127,6 +129,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details, kpis_of=definitions.of),
         reports=ReportDeliveries(settings, ch, state, clock, definitions.of, audit, own),
+        value=open_value(stores, clock, definitions.of, audit),
         alerts=alerts,
         control=control,
         audit=audit,
@@ -146,6 +149,19 @@ def open_definitions(stores: Stores, clock: Clock, catalogue: Catalogue) -> Tena
     )
     definitions.refresh()
     return definitions
+
+
+def open_value(stores: Stores, clock: Clock, kpis_of: Callable[[str], TenantKpis], audit: AuditChain) -> ValueService:
+    """What changes of KPIs are worth. Raises ConfigurationError for a wrong file of value models."""
+    models = load_value_models(stores.settings.value_models_file)
+    return ValueService(
+        stores.ch,
+        stores.state,
+        clock,
+        kpis_of,
+        models,
+        record=audit_record(audit),
+    )
 
 
 def audit_record(audit: AuditChain) -> Callable[[Connection, str, str, str, str, Mapping[str, Any]], object]:

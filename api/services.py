@@ -22,6 +22,7 @@ from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
 from kpis.gauges import KpiGauges
 from kpis.overrides import TenantDefinitions
 from kpis.process import Corrections, ResolutionJobs
+from kpis.value.service import ValueService
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
@@ -52,6 +53,7 @@ class Services:
     gauges: KpiGauges
     kpis: KpiJobs
     reports: ReportDeliveries
+    value: ValueService
     resolution: ResolutionJobs
     cases: CaseJobs
     models: ProcessModels

@@ -228,6 +228,9 @@ class Settings(BaseSettings):
     smtp_ca_file: Path | None = Field(
         None, description="Authorities in PEM that the mail server's certificate may come from, beside the system's."
     )
+    value_models_file: Path | None = Field(
+        None, description="What a touch, an hour of delay, an order and a refund are worth by tenant, in TOML."
+    )
     control_file: Path | None = Field(
         None, description="Control targets (edges, workflows and their endpoints) in TOML."
     )

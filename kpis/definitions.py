@@ -31,6 +31,7 @@ Direction = Literal["up", "down"]
 Source = Literal["process_events", "otel_traces"]
 Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
 Statistic = Literal["ratio", "sum", "mean", "median", "p90"]
+Driver = Literal["", "touches", "delay_hours", "orders", "refunds", "money"]
 
 COMPUTE_PARAMETERS = (
     "{tenant:String}",
@@ -106,6 +107,7 @@ class _Document(Strict):
     target: float | None = None
     small_sample: int = Field(ge=1)
     headline: bool = False
+    driver: Driver = ""
     settled_open_share: float = Field(1.0, ge=0, le=1)
     description: str = Field(min_length=1)
     formula: str = Field(min_length=1)
@@ -169,7 +171,8 @@ class KpiDefinition:
     settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
     meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
-    the measure); headline: shown on the overview; parameters: numbers that the expressions use as `{name:Float64}`.
+    the measure); headline: shown on the overview; driver: by what a change is turned to money (see kpis.value.money),
+    '' where by nothing; parameters: numbers that the expressions use as `{name:Float64}`.
     dimensions: those whose values are stored beside the total (of a source); breakdowns: names and expressions over the
     view by whose values a number is split when somebody asks.
     """
@@ -202,6 +205,7 @@ class KpiDefinition:
     target: float | None
     small_sample: int
     headline: bool
+    driver: Driver
     settled_open_share: float
     description: str
     formula: str

@@ -2,6 +2,7 @@
 
 from storage.state import (
     alert_tables,
+    baseline_tables,
     control_tables,
     delivery_tables,
     key_tables,
@@ -15,6 +16,7 @@ from storage.state import (
 
 __all__ = [
     "alert_tables",
+    "baseline_tables",
     "control_tables",
     "delivery_tables",
     "key_tables",

@@ -1,0 +1,1 @@
+"""The value of a change: intervals, comparisons, baselines, money, roll-outs, forecasts and targets."""
