@@ -1,4 +1,4 @@
-"""Generated business events of all value streams in `process_events`, made inside the engine: the KPI benchmark's history.
+"""Generated business events of all value streams in `process_events`, made in the engine: the KPI benchmark's history.
 
 Orders with lines (short, cancelled, failed, back-ordered, with exceptions), returns with refunds, purchases with
 invoices and approvals, replenishments, promotions, customers' requests and master data begin evenly over the days and
@@ -146,7 +146,8 @@ def _purchases() -> Kind:
     supplier = {"supplier_id": "concat('SUP-', toString(cityHash64(N, 's') % 300))", "sku": sku}
     promise = {"promise_at": _PROMISE.format(at="At + 120 * 3600000000000")}
     columns = (
-        ("Units", "10 + cityHash64(N, 'u') % 200"), ("Money", "round(Units * (1 + 30 * " + _chance("'money'") + "), 2)"),
+        ("Units", "10 + cityHash64(N, 'u') % 200"),
+        ("Money", "round(Units * (1 + 30 * " + _chance("'money'") + "), 2)"),
         ("SaidAt", _wait(8, 1)), ("GoodsAt", "SaidAt + " + _wait(100, 2)), ("BillAt", "GoodsAt + " + _wait(24, 3)),
         ("MatchedAt", "BillAt + 60000000000 + " + _wait(10, 4)), ("PaidAt", "MatchedAt + " + _wait(150, 5)),
     )  # fmt: skip
@@ -238,7 +239,8 @@ SELECT
     if(One.3 < 0, NULL, One.3), if(One.4 < 0, NULL, toDecimal64(One.4, 4)), if(One.4 < 0, '', 'EUR'), 'business_key',
     lower(hex(sipHash128(Id))),
     mapUpdate(
-        CAST(map('retail.stream', '{kind.stream}', 'retail.case.id', Id, 'retail.seq', toString(Seq), 'retail.event.id', Identity,
+        CAST(map('retail.stream', '{kind.stream}', 'retail.case.id', Id, 'retail.seq', toString(Seq),
+            'retail.event.id', Identity,
             'retail.actor.type', One.5, 'retail.channel', ['web', 'store', 'app'][1 + cityHash64(N, 'c') % 3],
             'retail.customer.id', concat('C-', toString(cityHash64(N, 'k') % 80000)),
             'retail.location.id', concat('DC-', toString(cityHash64(N, 'd') % 40))), 'Map(String, String)'),
@@ -246,7 +248,9 @@ SELECT
     Moment, {{segment:UInt64}}
 FROM
 (
-    SELECT N, Id, Seq, One, lower(hex(sipHash128(Id, Seq))) AS Identity, fromUnixTimestamp64Nano(At + One.1, 'UTC') AS Moment
+    SELECT
+        N, Id, Seq, One, lower(hex(sipHash128(Id, Seq))) AS Identity,
+        fromUnixTimestamp64Nano(At + One.1, 'UTC') AS Moment
     FROM
     (
         SELECT
@@ -259,7 +263,8 @@ FROM
     )
     ARRAY JOIN Events AS One, arrayEnumerate(Events) AS Seq
 )
-WHERE Moment >= fromUnixTimestamp64Nano({{since:Int64}}, 'UTC') AND Moment < fromUnixTimestamp64Nano({{until:Int64}}, 'UTC')
+WHERE Moment >= fromUnixTimestamp64Nano({{since:Int64}}, 'UTC')
+    AND Moment < fromUnixTimestamp64Nano({{until:Int64}}, 'UTC')
 ORDER BY Moment
 """
 
