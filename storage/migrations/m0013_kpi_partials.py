@@ -31,7 +31,7 @@ PARTIALS = {
 }
 
 MIGRATION = Migration(
-    12,
+    13,
     "kpi_partials",
     "what KPIs add up to by hour, so that a run with news reads hours and not all subjects",
     (
