@@ -77,7 +77,7 @@ class ViewValues:
         changes = {key: sums for one in changed.changes.values() for key, sums in one.items()}
         if changed.everything:
             complete = set()
-        done = RunReport(left_out=tuple(self._refused.values()))
+        done = RunReport(left_out=tuple(self._refused.values()), through=changed.through)
         new = self._chosen(self._measures.keys() - complete)
         if new:
             done += self._add_up(tenant, new, changed.through)
