@@ -67,6 +67,10 @@ bench-ingest: setup ## this collector beside rotel: rates, CPU, memory, latency,
 bench-process: setup ## process intelligence beside pm4py: map, variants, durations, rework, increments; BENCH=--quick for two minutes
 	$(BIN)/python -m tests.bench.process_bench $(BENCH)
 
+.PHONY: bench-kpi
+bench-kpi: setup ## all KPIs over 10 million business events, the minute job, a page's queries, a year's report; BENCH="--events 1000000" for a minute
+	$(BIN)/python -m tests.bench.kpi_bench $(BENCH)
+
 # FUZZ is the time for each of some 20 attacks in seconds, FUZZ_SEED the first seed (else a new one every time).
 FUZZ ?= 15
 .PHONY: fuzz

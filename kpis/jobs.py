@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core import Clock, OpsintelError, StoreUnavailable, get_logger
 from kpis.definitions import Catalogue, KpiDefinition, TenantKpis
 from kpis.periods import Calendar, Grain
+from kpis.run_ledger import RunLedger
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_values import ViewValues
@@ -41,7 +42,7 @@ class KpiJobs:
     tenants: the names, a function that gives them, or None for everybody who has data. timezone: the IANA zone whose
     hours and days are the buckets. overlap: how far before the last receipt taken in a run looks again. kpis_of: the
     definitions and the calendar of a tenant, in place of catalogue and timezone; asked anew in every run. details:
-    see `kpis.views.Details`.
+    see `kpis.views.Details`. ledger: where runs are noted. leading: whether it may go on; asked between steps.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class KpiJobs:
         overlap: timedelta = timedelta(minutes=1),
         details: Callable[[], Details] = dict,
         kpis_of: Callable[[str], TenantKpis] | None = None,
+        ledger: RunLedger | None = None,
+        leading: Callable[[], bool] = lambda: True,
     ) -> None:
         same = TenantKpis(catalogue, Calendar(timezone))
         self._kpis_of = kpis_of or (lambda _: same)
         self._ch, self._clock, self._tenants = ch, clock, tenants
-        self._overlap = overlap
+        self._overlap, self._ledger, self._leading = overlap, ledger, leading
         self._running = threading.Lock()
         self._stopping = threading.Event()
         self._seen: dict[tuple[str, str, int], tuple[datetime, int]] = {}
@@ -86,14 +89,36 @@ class KpiJobs:
         with self._running:
             total = RunReport()
             for tenant in self._tenant_names():
-                kpis = self._kpis_of(tenant)
-                for definition in kpis.catalogue:
-                    if self._stopping.is_set():
-                        return total
-                    if definition.source:
-                        total += self._guarded(tenant, definition, kpis.calendar, everything)
-                total += self._from_views(tenant, everything)
+                if self._over:
+                    break
+                total += self._noted("kpis-all" if everything else "kpis", tenant, everything)
             return total
+
+    @property
+    def _over(self) -> bool:
+        return self._stopping.is_set() or not self._leading()
+
+    def _noted(self, job: str, tenant: str, everything: bool) -> RunReport:
+        """A tenant's run, in the ledger from its beginning to its end."""
+        if self._ledger is None:
+            return self._of_tenant(tenant, everything)
+        run = self._ledger.begin(job, tenant)
+        try:
+            report = self._of_tenant(tenant, everything)
+        except OpsintelError as problem:
+            self._ledger.fail(run, str(problem))
+            raise
+        self._ledger.end(run, report, stopped=self._over)
+        return report
+
+    def _of_tenant(self, tenant: str, everything: bool) -> RunReport:
+        report, kpis = RunReport(), self._kpis_of(tenant)
+        for definition in kpis.catalogue:
+            if self._over:
+                return report
+            if definition.source:
+                report += self._guarded(tenant, definition, kpis.calendar, everything)
+        return report + self._from_views(tenant, everything)
 
     def _from_views(self, tenant: str, everything: bool) -> RunReport:
         try:

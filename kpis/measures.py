@@ -10,6 +10,7 @@ recomputed equals what was computed once, to the last digit.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ number that is not known."""
 MILLIONTHS = 1_000_000
 MOST = 9e12
 """The largest number that is added up, in units; whatever is beyond counts as this."""
+FIRST_SECOND, LAST_SECOND = 31_622_400, 4_102_358_400
+"""From 1971-01-02 to 2099-12-31: a fact outside of them is in no bucket."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class Measure:
     def ordered(self) -> bool:
         """Whether the numerators are needed one by one, for a percentile."""
         return any(statistic in ("median", "p90") for _, statistic in self.statistics)
+
+    def key(self, tz: str) -> int:
+        """Names how it counts, beside what the view says: another text, parameter or zone of hours is another key."""
+        d = self.definition
+        said = (d.id, d.version, tz, self.fact(0), sorted(d.parameters.items()), self.ordered)
+        return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
     def fact(self, number: int) -> str:
         """The SQL tuple of the fact."""
@@ -103,7 +112,7 @@ def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
 def facts_sql(chosen: Sequence[Measure]) -> str:
     """The array of facts of a row, those that say something."""
     tuples = ",\n        ".join(measure.fact(number) for number, measure in enumerate(chosen))
-    return f"arrayFilter(f -> f.3 != 0 AND f.2 > 0, [\n        {tuples}])"
+    return f"arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [\n        {tuples}])"
 
 
 def parameters(chosen: Sequence[Measure]) -> dict[str, Any]:

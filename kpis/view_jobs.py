@@ -15,27 +15,22 @@ by their own time.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import Clock, get_logger
-from kpis.changes import (
-    ALWAYS,
-    CASES_AT_ONCE,
-    EVENTS_AT_ONCE,
-    IN_RANGE,
-    NOTED,
-    OVERLAP,
-    SELECTION,
-    SETTLED,
-    TOUCHED,
-    Change,
-)
+from kpis.changes import ALWAYS, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SELECTION, SETTLED
+from kpis.changes import Change as Note
 from kpis.currencies import CURRENCIES
 from kpis.measures import Measure, facts_sql, parameters
+from kpis.partials import Change, Key, Sums, together
+from kpis.partials import change as difference
 from kpis.views import CASES, RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
 
@@ -49,25 +44,53 @@ LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_ext
 BEGUN = 0
 """The model in the mark of a run that has not ended."""
 FACTS, TABLE = "/*facts*/", "/*table*/"
-Hours = set[tuple[int, int]]
-"""Number of a measure of the view, and the second at which a local hour begins."""
+GIVEN = ("TenantId", "Version", "Gone")
+"""Columns of a view that its statement does not give."""
+BATCH = "kpi_batch"
+Result = TypeVar("Result")
+HIGHEST = "\U0010ffff" * 8
+"""No case id is above it."""
+AT_ONCE = 2
+"""Statements at the same time, so that two of the engine's handles stay for those who read."""
+TOUCHED = f"""{IN_RANGE}
+        AND (Stream, CaseId) IN (
+            SELECT Stream, CaseId FROM {CASES.notes}
+            WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
+                AND Stream IN {{streams:Array(String)}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
+"""Ranges, so that many cases together read the table once and not once for each statement."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What a run changed: hours by view, or `everything`. through: all that was received until then is in the views."""
+    """What a run changed: sums of hours by view, or `everything`; nothing can be said when it was stopped.
 
-    hours: Mapping[str, Hours]
+    through: what was received until then is in the views.
+    """
+
+    changes: Mapping[str, Change]
     everything: bool
     cases: int
     through: datetime
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
 class _Mark:
     model: int
     through: datetime
-    taken: Mapping[int, Change]
+    taken: Mapping[int, Note]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Cases that are made anew together: those of some streams with an id in (low, high]."""
+
+    source: Source
+    streams: tuple[str, ...]
+    low: str
+    high: str
+    cases: int
+    earliest: datetime
 
 
 class ViewJobs:
@@ -84,7 +107,7 @@ class ViewJobs:
     ) -> None:
         self._ch, self._clock, self._details = ch, clock, details
         self._overlap, self._settled_after = overlap, settled
-        self._stopping = threading.Event()
+        self._stopping, self._lock = threading.Event(), threading.Lock()
         self._version = 0
         self._told: Details = {}
         self._next = _Mark(BEGUN, EPOCH, {})
@@ -113,131 +136,167 @@ class ViewJobs:
         through = max((at for at, _ in changes.values()), default=now)
         self._next = _Mark(number, now, settled)
         if fresh or mark is None:
-            return Changed({}, True, self._rebuild(tenant), through)
+            if mark is not None:
+                self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
+            made = self._rebuild(tenant)
+            return Changed({}, True, made, through, self._stopping.is_set())
         new = [segment for segment, seen in changes.items() if mark.taken.get(segment) != seen]
         if not new:
             return Changed({}, False, 0, through)
         self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
-        return self._refresh(tenant, chosen, tz, since, new, through)
+        done = self._refresh(tenant, chosen, tz, since, new)
+        if done is None:
+            self._set_mark(tenant, mark)
+            return Changed({}, False, 0, through, stopped=True)
+        return Changed(done[0], False, done[1], through)
 
     def keep(self, tenant: str) -> None:
         """What the last run took in need not be taken in again."""
-        if not self._stopping.is_set():
-            self._set_mark(tenant, self._next)
+        self._set_mark(tenant, self._next)
 
     def _set_mark(self, tenant: str, mark: _Mark) -> None:
         taken = [(segment, *change) for segment, change in mark.taken.items()]
-        row = (tenant, mark.model, mark.through, taken, self._next_version())
+        row = (tenant, mark.model, mark.through, taken, self.next_version())
         self._ch.insert_rows("kpi_marks", ("TenantId", "Model", "Through", "Taken", "Version"), [row])
 
     # --- making rows ---
 
     def _rebuild(self, tenant: str) -> int:
-        made = 0
-        for source, stream in self._streams("view_streams", {"tenant": tenant}):
-            named = {"tenant": tenant, "stream": stream}
+        """All rows of all views, from all events; ranges of cases side by side."""
+        work: list[tuple[Source, str, str, str, int]] = []
+        for source, stream in self._streams(tenant):
             low = ""
-            asked = named | {"events": EVENTS_AT_ONCE}
+            asked = {"tenant": tenant, "stream": stream, "events": EVENTS_AT_ONCE}
             for high, cases in self._ch.query(_text("view_ranges", source), asked, LIMITS).rows:
-                for view in VIEWS:
-                    if self._stopping.is_set():
-                        return made
-                    if view.reads(source, stream):
-                        self._make(view, IN_RANGE, named | {"low": low, "high": high}, ALWAYS)
-                made, low = made + int(cases), high
+                work.append((source, stream, low, high, int(cases)))
+                low = high
+
+        def make(source: Source, stream: str, low: str, high: str, cases: int) -> int:
+            params = {"tenant": tenant, "streams": [stream], "low": low, "high": high}
+            for view in VIEWS:
+                if self._stopping.is_set():
+                    return 0
+                if view.reads(source, stream):
+                    self._make(view, source.events, IN_RANGE, params, ALWAYS)
+            return cases
+
+        made = sum(side_by_side([partial(make, *part) for part in work]))
         log.info("views made anew", tenant=tenant, cases=made)
         return made
 
     def _refresh(
-        self,
-        tenant: str,
-        chosen: Mapping[str, Sequence[Measure]],
-        tz: str,
-        since: datetime,
-        new: Sequence[int],
-        through: datetime,
-    ) -> Changed:
+        self, tenant: str, chosen: Mapping[str, Sequence[Measure]], tz: str, since: datetime, new: Sequence[int]
+    ) -> tuple[dict[str, Change], int] | None:
+        """What changed, by view, and the number of cases; None when it was stopped before it changed anything."""
         named = {"tenant": tenant, "since": since, "segments": list(new)}
-        hours: dict[str, Hours] = {}
+        changes: dict[str, list[Change]] = {}
         made = 0
-        for source, stream in self._streams("view_changed_streams", named):
-            ranges = self._ch.query(
-                _text("view_changed_ranges", source), named | {"stream": stream, "cases": CASES_AT_ONCE}
-            ).rows
-            low = ""
-            for high, cases, earliest in ranges:
-                params = named | {"stream": stream, "low": low, "high": high}
-                for view in VIEWS:
-                    if self._stopping.is_set():
-                        return Changed({}, False, made, through)
-                    if not view.reads(source, stream):
-                        continue
-                    measures = chosen.get(view.name, ())
-                    before = self._sums(view, measures, params, tz)
-                    self._make(view, TOUCHED, params, ALWAYS if source == RECORDS else earliest - timedelta(seconds=1))
-                    after = self._sums(view, measures, params, tz)
-                    differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-                    hours.setdefault(view.name, set()).update(differ)
-                made, low = made + int(cases), high
-        return Changed(hours, False, made, through)
+        for batch in self._batches(named):
+            if self._stopping.is_set() and not made:
+                return None  # what is begun is ended: to find out later what changed is to compute everything
+            for name, change in self._refresh_batch(batch, chosen, tz, named):
+                changes.setdefault(name, []).append(change)
+            made += batch.cases
+        return {name: together(some) for name, some in changes.items()}, made
 
-    def _make(self, view: View, selection: str, params: Mapping[str, Any], earliest: datetime) -> None:
+    def _refresh_batch(
+        self, batch: _Batch, chosen: Mapping[str, Sequence[Measure]], tz: str, named: Mapping[str, Any]
+    ) -> list[tuple[str, Change]]:
+        params = {**named, "streams": list(batch.streams), "low": batch.low, "high": batch.high}
+        self._ch.command("TRUNCATE TABLE kpi_batch")
+        columns = ", ".join(self._all_columns("process_events"))
+        text = _text("view_batch", batch.source).replace("/*columns*/", columns).replace(SELECTION, TOUCHED)
+        asked = {**params, "source": batch.source.events, "earliest": batch.earliest}
+        self._ch.command(text.replace(CASES.notes, batch.source.notes), asked, LIMITS)
+        news = self._ch.query(load_sql("kpis", "view_news"), named).rows
+
+        def refresh(views: Sequence[View]) -> list[tuple[str, Change]]:
+            return [(view.name, self._refresh_view(view, chosen.get(view.name, ()), params, tz)) for view in views]
+
+        touched = [view for view in VIEWS if any(_brings(view, batch.source, *one) for one in news)]
+        return [one for some in side_by_side([partial(refresh, chain) for chain in _chains(touched)]) for one in some]
+
+    def _refresh_view(self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str) -> Change:
+        before = self._facts(view, measures, params, tz)
+        self._make(view, BATCH, TOUCHED, params, ALWAYS)
+        return difference(before, self._facts(view, measures, params, tz))
+
+    def _batches(self, named: Mapping[str, Any]) -> Iterator[_Batch]:
+        """What was touched in pieces: all streams of a source together where the cases are few, else ranges of them."""
+        for source in SOURCES:
+            found = self._ch.query(_text("view_changed_cases", source), named).rows
+            cases = sum(int(count) for _, count, _ in found)
+            if not found:
+                continue
+            if cases <= CASES_AT_ONCE:
+                since = min(earliest for _, _, earliest in found)
+                yield _Batch(source, tuple(stream for stream, _, _ in found), "", HIGHEST, cases, _from(source, since))
+                continue
+            for stream, _, _ in found:
+                asked = {**named, "stream": stream, "cases": CASES_AT_ONCE}
+                low = ""
+                for high, count, since in self._ch.query(_text("view_changed_ranges", source), asked).rows:
+                    yield _Batch(source, (stream,), low, high, int(count), _from(source, since))
+                    low = high
+
+    def _make(self, view: View, source: str, selection: str, params: Mapping[str, Any], earliest: datetime) -> None:
         """Writes the rows of the selected cases, and buries the subjects that they no longer have."""
+        version = self.next_version()
         given = {
             **params,
-            "earliest": max(ALWAYS, earliest),
+            "version": version,
+            "earliest": earliest,
             "names": list(view.names),
             "currencies": list(CURRENCIES),
-            "details": list(self._told.get(str(params["stream"]), ())),
+            "details": [(stream, name) for stream, names in self._told.items() for name in names],
             "pairs": [
                 (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs
             ],
         }
-        columns = ", ".join(self._filled(view))
-        version = self._next_version()
+        columns = ", ".join(name for name in self._all_columns(view.table) if name not in GIVEN)
         selection = selection.replace(CASES.notes, view.source.notes)
-        select = view.statement().replace(SELECTION, selection)
+        select = view.statement(source).replace(SELECTION, selection)
         self._ch.command(
             f"INSERT INTO {view.table} (TenantId, Version, Gone, {columns})\n"
             f"SELECT {{tenant:String}}, {{version:UInt64}}, 0, {columns} FROM (\n{select}\n)",
-            given | {"version": version},
+            given,
             LIMITS,
         )
         bury = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
-        self._ch.command(bury, {**given, "version": version}, LIMITS)
+        self._ch.command(bury, given, LIMITS)
 
-    def _sums(
-        self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str
-    ) -> dict[tuple[int, int], int]:
+    def _facts(self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str) -> dict[Key, Sums]:
         if not measures:
             return {}
-        text = load_sql("kpis", "view_touched").replace(FACTS, facts_sql(measures)).replace(TABLE, view.table)
-        touched = TOUCHED.replace(CASES.notes, view.source.notes)
+        text = facts_of(view, measures).replace(SELECTION, f"Stream IN {{streams:Array(String)}} AND {TOUCHED}")
         rows = self._ch.query(
-            text.replace(SELECTION, touched), {**params, **parameters(measures), "tz": tz}, LIMITS
+            text.replace(CASES.notes, view.source.notes), {**params, **facts_parameters(measures, tz)}, LIMITS
         ).rows
-        return {(int(number), int(hour)): int(found) for number, hour, found in rows}
+        keys = [measure.key(tz) for measure in measures]
+        return {(keys[int(number)], int(hour)): Sums.of(figures) for number, hour, *figures in rows}
 
-    def _filled(self, view: View) -> list[str]:
-        """The columns that the view's statement gives."""
-        if view.table not in self._columns:
-            rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": view.table}).rows
-            self._columns[view.table] = [name for (name,) in rows if name not in ("TenantId", "Version", "Gone")]
-        return self._columns[view.table]
+    def _all_columns(self, table: str) -> list[str]:
+        with self._lock:
+            if table not in self._columns:
+                rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": table}).rows
+                self._columns[table] = [name for (name,) in rows]
+            return self._columns[table]
 
-    def _next_version(self) -> int:
-        self._version = max(self._version + 1, self._clock.time_ns())
-        return self._version
+    def next_version(self) -> int:
+        """Higher than all before."""
+        with self._lock:
+            self._version = max(self._version + 1, self._clock.time_ns())
+            return self._version
 
-    def _streams(self, statement: str, params: Mapping[str, Any]) -> list[tuple[Source, str]]:
+    def _streams(self, tenant: str) -> list[tuple[Source, str]]:
         """The streams of both sources."""
-        found = [(source, self._ch.query(_text(statement, source), params).rows) for source in SOURCES]
+        found = [(source, self._ch.query(_text("view_streams", source), {"tenant": tenant}).rows) for source in SOURCES]
         return [(source, stream) for source, rows in found for (stream,) in rows]
 
     # --- how far it has come ---
 
-    def _changes(self, tenant: str, since: datetime) -> dict[int, Change]:
-        found: dict[int, Change] = {}
+    def _changes(self, tenant: str, since: datetime) -> dict[int, Note]:
+        found: dict[int, Note] = {}
         for source in SOURCES:
             rows = self._ch.query(_text("view_changes", source), {"tenant": tenant, "since": since}).rows
             for segment, inserted, count in rows:
@@ -250,6 +309,54 @@ class ViewJobs:
         for number, through, taken in rows:
             return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
         return None
+
+
+def facts_of(view: View, measures: Sequence[Measure]) -> str:
+    """The statement that adds up facts, with `/*selection*/` where a condition on subjects belongs."""
+    return load_sql("kpis", "view_facts").replace(FACTS, facts_sql(measures)).replace(TABLE, view.table)
+
+
+def facts_parameters(measures: Sequence[Measure], tz: str) -> dict[str, Any]:
+    """What the statement takes beside those of its condition."""
+    ordered = [number for number, measure in enumerate(measures) if measure.ordered]
+    return {**parameters(measures), "tz": tz, "ordered": ordered}
+
+
+def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Does all of it, some at a time, and gives the results in order; raises what the first that failed raised."""
+    if len(work) < 2:
+        return [one() for one in work]
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="kpi-views") as threads:
+        return list(threads.map(lambda one: one(), work))
+
+
+def _brings(view: View, source: Source, stream: str, name: str) -> bool:
+    """Whether such an event makes rows of the view, or of one that it reads."""
+    if not view.reads(source, stream):
+        return False
+    return not view.names or name in view.names or any(name in other.names for other in _read_by(view))
+
+
+def _read_by(view: View) -> list[View]:
+    return [other for other in VIEWS if other is not view and re.search(rf"\b{other.table}\b", view.statement())]
+
+
+def _chains(views: Sequence[View]) -> list[list[View]]:
+    """Views that read one another one after the other, the others apart."""
+    chains: list[list[View]] = []
+    for view in views:
+        before = {other.name for other in _read_by(view)}
+        chain = next((chain for chain in chains if any(other.name in before for other in chain)), None)
+        if chain is None:
+            chains.append([view])
+        else:
+            chain.append(view)
+    return chains
+
+
+def _from(source: Source, earliest: datetime) -> datetime:
+    """Since when events are read. A record has a history without a beginning."""
+    return ALWAYS if source == RECORDS else max(ALWAYS, earliest - timedelta(seconds=1))
 
 
 def _text(statement: str, source: Source) -> str:

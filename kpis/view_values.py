@@ -1,32 +1,37 @@
-"""Values of the KPIs over canonical views: the buckets whose facts changed are added up anew and stored.
+"""Values of the KPIs over canonical views: hours whose facts changed are changed, their buckets added up and stored.
 
-All measures of a view are added up in one reading, in all grains at once. A bucket that lost its last fact is stored as
-empty. What could not be stored is done by the next run.
+A measure that is new (a definition was added, or counts in another way) is added up from all rows of its view. A bucket
+that lost its last fact is stored as empty. A definition that the engine refuses is left out, and told in each report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core import Clock
+from core import Clock, QueryRejected, get_logger
+from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
-from kpis.measures import MILLIONTHS, Measure, by_view, facts_sql, measures, parameters, value_of
+from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of
+from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
-from kpis.view_jobs import EPOCH, FACTS, LIMITS, TABLE, Changed, Hours, ViewJobs
-from kpis.views import VIEWS, Details, View
+from kpis.view_jobs import EPOCH, LIMITS, ViewJobs, facts_of, facts_parameters, side_by_side
+from kpis.views import Details, view
 from storage import load_sql
 
 if TYPE_CHECKING:
     from storage import ClickHouse
 
+log = get_logger(__name__)
+
 ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
-Key = tuple[int, Grain, int]
-"""Number of a measure, grain, second at which the bucket begins."""
+Bucket = tuple[int, Grain, int]
+"""Key of a measure, grain, second at which the bucket begins."""
 
 
 class ViewValues:
@@ -40,19 +45,19 @@ class ViewValues:
         details: Callable[[], Details] = dict,
     ) -> None:
         self._ch, self._clock, self._kpis_of = ch, clock, kpis_of
-        self._views = ViewJobs(ch, clock, details)
-        self._pending: dict[str, dict[str, Hours] | None] = {}
+        self._views, self._partials = ViewJobs(ch, clock, details), Partials(ch)
         self._taken: dict[str, TenantKpis] = {}
+        self._all_refused: dict[str, dict[str, str]] = {}
 
     def _take(self, tenant: str) -> None:
         """What this run goes by: the tenant's definitions and calendar as they are now."""
         kpis = self._kpis_of(tenant)
-        if self._taken.get(tenant, kpis) is not kpis and tenant in self._pending:
-            self._pending[tenant] = None  # its hours name measures by numbers that may have moved
-        self._taken[tenant] = kpis
+        if self._taken.get(tenant) is not kpis:
+            self._all_refused[tenant] = {}
+        self._taken[tenant], self._refused = kpis, self._all_refused[tenant]
         self._calendar = kpis.calendar
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
-        self._measures = by_view(measures(self._definitions))
+        self._measures = {measure.key(self._calendar.timezone): measure for measure in measures(self._definitions)}
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; the next run does what is left."""
@@ -63,118 +68,160 @@ class ViewValues:
         self._take(tenant)
         if not self._definitions:
             return RunReport()
-        every = everything or self._pending.get(tenant, {}) is None or self._newly_in_force(tenant)
-        changed = self._views.run(tenant, self._measures, self._calendar.timezone, everything=everything)
-        hours = self._remember(tenant, changed, every)
-        if hours is not None and not any(hours.values()):
-            if changed.cases:
-                self._views.keep(tenant)
-                self._store_runs(tenant, changed.through)
-            return RunReport(unchanged=len(self._definitions))
-        done = self._store(tenant, hours, changed.through)
-        self._store_runs(tenant, changed.through)
-        self._views.keep(tenant)
-        del self._pending[tenant]
+        if everything:
+            self._refused.clear()
+        complete = set() if everything else self._partials.complete(tenant) & self._in_force(tenant)
+        changed = self._views.run(tenant, self._chosen(complete), self._calendar.timezone, everything=everything)
+        if changed.stopped:
+            return RunReport()
+        changes = {key: sums for one in changed.changes.values() for key, sums in one.items()}
+        if changed.everything:
+            complete = set()
+        done = RunReport(left_out=tuple(self._refused.values()), through=changed.through)
+        new = self._chosen(self._measures.keys() - complete)
+        if new:
+            done += self._add_up(tenant, new, changed.through)
+        if changes:
+            done += self._change(tenant, changes, changed.through)
+        if not new and not changes:
+            done += RunReport(unchanged=len(self._definitions) - len(self._refused))
+        if new or changed.cases:
+            self._store_runs(tenant, changed.through)
+            self._views.keep(tenant)
         return done
 
-    def _remember(self, tenant: str, changed: Changed, every: bool) -> dict[str, Hours] | None:
-        """The hours to compute, those of a failed run among them; None is all."""
-        before = self._pending.get(tenant, {})
-        if every or changed.everything or before is None:
-            self._pending[tenant] = None
-            return None
-        for name, hours in changed.hours.items():
-            before.setdefault(name, set()).update(hours)
-        self._pending[tenant] = before
-        return before
+    def _chosen(self, keys: Collection[int]) -> dict[str, list[Measure]]:
+        """Those of the measures that are computed, by view."""
+        return by_view(
+            measure
+            for key, measure in self._measures.items()
+            if key in keys and measure.definition.id not in self._refused
+        )
 
-    def _newly_in_force(self, tenant: str) -> bool:
-        """Whether a definition was not computed by the last run: a new one, another version, or another calendar."""
+    def _in_force(self, tenant: str) -> set[int]:
+        """The measures of definitions that the last run computed, by this calendar; the others may have missed some."""
         rows = self._ch.query(load_sql("kpis", "computed_versions"), {"tenant": tenant}).rows
-        done = {(name, int(version)): (through, said) for name, version, through, said in rows}
-        wanted = [done.get((one.id, one.version), (EPOCH, "")) for one in self._definitions]
-        newest = max(through for through, _ in wanted)
-        return any(through < newest or said != self._calendar.name for through, said in wanted)
+        done = {(name, int(version)): through for name, version, through, said in rows if said == self._calendar.name}
+        newest = max((done.get((one.id, one.version), EPOCH) for one in self._definitions), default=EPOCH)
+        last = {one.id for one in self._definitions if done.get((one.id, one.version)) == newest}
+        return {key for key, measure in self._measures.items() if measure.definition.id in last}
 
-    def _store(self, tenant: str, hours: dict[str, Hours] | None, through: datetime) -> RunReport:
-        buckets = written = 0
-        for view in VIEWS:
-            chosen = self._measures.get(view.name)
-            if not chosen or (hours is not None and not hours.get(view.name)):
-                continue
-            wanted = None if hours is None else self._buckets(hours[view.name])
-            found = self._sums(tenant, view, chosen, wanted)
-            keys = set(found) if wanted is None else wanted
-            keys |= self._stored(tenant, chosen) if wanted is None else set()
-            rows = list(self._rows(tenant, chosen, keys, found, through))
-            for at in range(0, len(rows), ROWS_AT_ONCE):
-                self._ch.insert_rows("kpi_values", COLUMNS, rows[at : at + ROWS_AT_ONCE])
-            buckets, written = buckets + len(keys), written + len(rows)
-        return RunReport(computed=len(self._definitions), buckets=buckets, rows=written)
+    # --- sums of hours ---
 
-    def _buckets(self, hours: Hours) -> set[Key]:
+    def _add_up(self, tenant: str, chosen: Mapping[str, Sequence[Measure]], through: datetime) -> RunReport:
+        """All hours of these measures, and all of their buckets."""
+        version = self._views.next_version()
+        done = side_by_side([partial(self._fill, tenant, name, some, version) for name, some in chosen.items()])
+        keys = {measure.key(self._calendar.timezone) for some, _ in done for measure in some}
+        left_out = tuple(problem for _, problems in done for problem in problems)
+        self._ch.command(
+            load_sql("kpis", "partials_bury"), {"tenant": tenant, "keys": sorted(keys), "version": version}, LIMITS
+        )
+        found = self._buckets(tenant, keys, None)
+        report = self._store(tenant, set(found) | self._stored(tenant, keys), found, through)
+        self._partials.set_complete(tenant, keys, version)
+        ids = {self._measures[key].definition.id for key in keys}
+        return report + RunReport(computed=len(ids), left_out=left_out)
+
+    def _fill(self, tenant: str, name: str, chosen: Sequence[Measure], version: int) -> tuple[list[Measure], list[str]]:
+        """Adds up the facts of a view; gives the measures that could be, and what is wrong with the others."""
+        try:
+            self._fill_at_once(tenant, name, chosen, version)
+        except QueryRejected as problem:
+            definitions = {measure.definition.id for measure in chosen}
+            if len(definitions) == 1:
+                (wrong,) = definitions
+                log.error("kpi left out: the engine refuses its definition", kpi=wrong, error=problem.message)
+                self._refused[wrong] = f"{wrong}: left out, the engine refuses its definition: {problem.message}"
+                return [], [self._refused[wrong]]
+        else:
+            return list(chosen), []
+        parts = [
+            self._fill(tenant, name, [one for one in chosen if one.definition.id == each], version)
+            for each in sorted(definitions)
+        ]
+        return [one for some, _ in parts for one in some], [one for _, some in parts for one in some]
+
+    def _fill_at_once(self, tenant: str, name: str, chosen: Sequence[Measure], version: int) -> None:
+        tz = self._calendar.timezone
+        sums = facts_of(view(name), chosen).replace(SELECTION, "1")
+        params = {"tenant": tenant, "version": version, "keys": [measure.key(tz) for measure in chosen]}
+        text = load_sql("kpis", "partials_fill").replace("/*sums*/", sums)
+        self._ch.command(text, params | facts_parameters(chosen, tz), LIMITS)
+
+    def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
+        """Changes these hours, and stores the buckets that they lie in."""
+        self._partials.apply(tenant, changes, self._views.next_version())
+        wanted = self._holding(changes)
+        found = self._buckets(tenant, {key for key, _ in changes}, wanted)
+        computed = len({self._measures[key].definition.id for key, _ in changes})
+        return self._store(tenant, wanted, found, through) + RunReport(computed=computed)
+
+    def _holding(self, hours: Collection[tuple[int, int]]) -> set[Bucket]:
         """The buckets of all grains that the hours lie in."""
-        found: set[Key] = set()
+        found: set[Bucket] = set()
         starts: dict[int, list[tuple[Grain, int]]] = {}
-        for number, hour in hours:
+        for key, hour in hours:
             if hour not in starts:
                 at = datetime.fromtimestamp(hour, UTC)
                 starts[hour] = [("hour", hour)]
                 starts[hour] += [(grain, int(self._calendar.start(grain, at).timestamp())) for grain in COARSE]
-            found |= {(number, grain, start) for grain, start in starts[hour]}
+            found |= {(key, grain, start) for grain, start in starts[hour]}
         return found
 
-    def _sums(
-        self, tenant: str, view: View, chosen: Sequence[Measure], wanted: set[Key] | None
-    ) -> dict[Key, tuple[Any, ...]]:
-        low, high = self._span(tenant, view, wanted)
+    def _buckets(self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None) -> dict[Bucket, tuple[Any, ...]]:
+        """What the hours of buckets add up to: those wanted, or all."""
+        low, high = self._span(tenant, keys, wanted)
         first, last = datetime.fromtimestamp(low, UTC).year - 1, datetime.fromtimestamp(high, UTC).year + 1
+        first, last = max(FIRST_YEAR, first), min(LAST_YEAR, last)
         asked = sorted(wanted or ())
         params = {
-            **parameters(chosen),
             "tenant": tenant,
-            "tz": self._calendar.timezone,
+            "keys": sorted(keys),
             "all": int(wanted is None),
             "low": low,
             "high": high,
             "days": list(self._calendar.starts("day", first, last)),
             "weeks": list(self._calendar.starts("week", first, last)),
             "months": list(self._calendar.starts("month", first, last)),
-            "ordered": [number for number, measure in enumerate(chosen) if measure.ordered],
-            "ms": [number for number, _, _ in asked],
+            "measures": [key for key, _, _ in asked],
             "grains": [grain for _, grain, _ in asked],
             "starts": [start for _, _, start in asked],
         }
-        text = load_sql("kpis", "view_buckets").replace(FACTS, facts_sql(chosen)).replace(TABLE, view.table)
-        rows = self._ch.query(text, params, LIMITS).rows
+        rows = self._ch.query(load_sql("kpis", "partials_buckets"), params, LIMITS).rows
         return {(int(row[0]), row[1], int(row[2])): tuple(row[3:]) for row in rows}
 
-    def _span(self, tenant: str, view: View, wanted: set[Key] | None) -> tuple[int, int]:
+    def _span(self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None) -> tuple[int, int]:
         """From the first second that matters to the first that does not."""
         if wanted is not None:
             starts = [start for _, _, start in wanted]
-            after = [self._calendar.end(grain, datetime.fromtimestamp(start, UTC)) for _, grain, start in wanted]
-            return min(starts), int(max(after).timestamp())
-        text = load_sql("kpis", "view_years").replace(TABLE, view.table)
-        first, last = self._ch.query(text, {"tenant": tenant}).rows[0]
-        years = self._calendar.starts("day", max(FIRST_YEAR, int(first) - 1), min(LAST_YEAR, int(last) + 3))
-        return years[0], years[-1]
+            after = {(grain, start): datetime.fromtimestamp(start, UTC) for _, grain, start in wanted}
+            ends = [self._calendar.end(grain, at) for (grain, _), at in after.items()]
+            return min(starts), min(int(max(ends).timestamp()), LAST_SECOND)
+        found = self._ch.query(load_sql("kpis", "partials_span"), {"tenant": tenant, "keys": sorted(keys)}).rows
+        first, last = found[0]
+        return max(FIRST_SECOND - 86_400, int(first)), min(LAST_SECOND, int(last) + 3_600)
+
+    # --- values ---
+
+    def _store(
+        self, tenant: str, buckets: set[Bucket], found: Mapping[Bucket, tuple[Any, ...]], through: datetime
+    ) -> RunReport:
+        rows = list(self._rows(tenant, buckets, found, through))
+        for at in range(0, len(rows), ROWS_AT_ONCE):
+            self._ch.insert_rows("kpi_values", COLUMNS, rows[at : at + ROWS_AT_ONCE])
+        return RunReport(buckets=len(buckets), rows=len(rows))
 
     def _rows(
-        self,
-        tenant: str,
-        chosen: Sequence[Measure],
-        keys: set[Key],
-        found: dict[Key, tuple[Any, ...]],
-        through: datetime,
+        self, tenant: str, buckets: set[Bucket], found: Mapping[Bucket, tuple[Any, ...]], through: datetime
     ) -> Iterator[tuple[Any, ...]]:
         now, nothing = self._clock.now(), (0, 0, 0, 0, 0, (0.0, 0.0))
-        for key in sorted(keys):
-            number, grain, start = key
-            measure = chosen[number]
+        for bucket in sorted(buckets):
+            key, grain, start = bucket
+            measure = self._measures[key]
             if grain not in measure.definition.grains:
                 continue
-            numerator, denominator, counted, left_out, opened, percentiles = found.get(key, nothing)
+            numerator, denominator, counted, left_out, opened, percentiles = found.get(bucket, nothing)
             numerator, denominator = int(numerator) / MILLIONTHS, int(denominator) / MILLIONTHS
             figures = (numerator, denominator, counted, *(part / MILLIONTHS for part in percentiles))
             at = datetime.fromtimestamp(start, UTC)
@@ -199,14 +246,14 @@ class ViewValues:
                     now,
                 )
 
-    def _stored(self, tenant: str, chosen: Sequence[Measure]) -> set[Key]:
+    def _stored(self, tenant: str, keys: Collection[int]) -> set[Bucket]:
         """What is stored of these measures, to find the buckets that have no fact any more."""
         by_basis = {
-            (measure.definition.id, basis): number
-            for number, measure in enumerate(chosen)
-            for basis, _ in measure.statistics
+            (self._measures[key].definition.id, basis): key
+            for key in keys
+            for basis, _ in self._measures[key].statistics
         }
-        named = {measure.definition.id: measure.definition.version for measure in chosen}
+        named = {self._measures[key].definition.id: self._measures[key].definition.version for key in keys}
         rows = self._ch.query(
             load_sql("kpis", "stored_buckets"),
             {"tenant": tenant, "ids": list(named), "versions": list(named.values())},
@@ -222,5 +269,6 @@ class ViewValues:
         rows = [
             (tenant, one.id, one.version, "", "", self._calendar.name, RUN, EPOCH, None, 0, 0, 0, 0, 0, through, now)
             for one in self._definitions
+            if one.id not in self._refused
         ]
         self._ch.insert_rows("kpi_values", COLUMNS, rows)

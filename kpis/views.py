@@ -115,9 +115,9 @@ class View:
         """Whether events of the stream make rows of it."""
         return self.source == source and (self.stream in ("", stream) or stream in self.also)
 
-    def statement(self) -> str:
-        """Its SELECT, with `/*selection*/` where a condition on cases belongs."""
-        return _expanded(self.name).replace(SOURCE, self.source.events)
+    def statement(self, events: str = "") -> str:
+        """Its SELECT, with `/*selection*/` where a condition on cases belongs. events: another table than its own."""
+        return _expanded(self.name).replace(SOURCE, events or self.source.events)
 
 
 def _o2c(*verbs: str) -> tuple[str, ...]:

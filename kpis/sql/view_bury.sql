@@ -2,4 +2,4 @@
 INSERT INTO /*table*/ (TenantId, Stream, CaseId, Subject, Version, Gone, Began)
 SELECT TenantId, Stream, CaseId, Subject, {version:UInt64}, 1, Began
 FROM /*table*/ FINAL
-WHERE TenantId = {tenant:String} AND Stream = {stream:String} AND Version < {version:UInt64} AND /*selection*/
+WHERE TenantId = {tenant:String} AND Stream IN {streams:Array(String)} AND Version < {version:UInt64} AND /*selection*/

@@ -1,8 +1,9 @@
--- The work in cases: how many steps people, systems and agents took, and how many were repetitions. `details` are events
--- that are no steps of their own; a case that has only those has a row, so that it is known since when, and no times.
+-- The work in cases: how many steps people, systems and agents took, and how many were repetitions. `details` are the
+-- streams and names of events that are no steps of their own; a case that has only those has a row, so that it is known
+-- since when, and no times.
 WITH events AS
 (
-    SELECT *, NOT has({details:Array(String)}, EventName) AS IsStep
+    SELECT *, (toString(Stream), toString(EventName)) NOT IN (SELECT arrayJoin({details:Array(Tuple(String, String))})) AS IsStep
     FROM
     (
 /*events*/

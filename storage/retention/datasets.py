@@ -67,5 +67,6 @@ RETAINED: tuple[RetainedTable, ...] = (
     RetainedTable("quarantine", Dataset.QUARANTINE, "ReceivedAt"),
     RetainedTable("attribute_cardinality", Dataset.METRICS, "Hour"),
     RetainedTable("kpi_values", Dataset.KPIS, "BucketStart"),
+    RetainedTable("kpi_partials", Dataset.KPIS, "Hour"),
 )
 """Sources stand before the look-up tables that follow them."""

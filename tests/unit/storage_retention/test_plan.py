@@ -124,7 +124,8 @@ moments = st.integers(0, 1_600).flatmap(
 
 def bucket_of(table: str, at: datetime, late: bool) -> int:
     """As the tables' partition expressions do it."""
-    width = {"process_events": 4, "kpi_values": 4, "case_index": 6, "otel_traces_trace_id_ts": 6}.get(table, 8)
+    named = {"process_events": 4, "kpi_values": 4, "kpi_partials": 4, "case_index": 6, "otel_traces_trace_id_ts": 6}
+    width = named.get(table, 8)
     return int(f"{at:%Y%m%d}"[: 4 if late and width == 8 else width])
 
 

@@ -59,7 +59,7 @@ def test_a_table_of_telemetry_is_partitioned_by_tenant(clickhouse: ClickHouse) -
     sql = (
         "SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree'"
         " AND name NOT IN ('schema_migrations', 'case_changes', 'case_marks', 'trace_arrivals', 'resolution_marks',"
-        " 'flattened_streams', 'kpi_marks', 'record_changes') AND partition_key NOT LIKE '(TenantId, %'"
+        " 'flattened_streams', 'kpi_marks', 'kpi_batch', 'record_changes') AND partition_key NOT LIKE '(TenantId, %'"
     )
     assert clickhouse.query(sql, {"d": clickhouse.database}).rows == []
 

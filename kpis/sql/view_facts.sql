@@ -1,0 +1,19 @@
+-- What the facts of the selected cases add up to, by measure and hour: two of these, from before and after their rows were
+-- made anew, say what changed.
+SELECT
+    F.1 AS M,
+    toUnixTimestamp(toStartOfHour(toDateTime(F.2, 'UTC'), {tz:String})) AS At,
+    sumIf(toInt128(F.4), F.3 = 1) AS Numerator,
+    sumIf(toInt128(F.5), F.3 = 1) AS Denominator,
+    countIf(F.3 = 1) AS Counted,
+    countIf(F.3 >= 10) AS LeftOut,
+    countIf(F.3 = 2) AS Open,
+    arraySort(groupArrayIf(F.4, F.3 = 1 AND has({ordered:Array(UInt16)}, M))) AS Numbers
+FROM
+(
+    SELECT /*facts*/ AS Facts
+    FROM /*table*/ FINAL
+    WHERE TenantId = {tenant:String} AND /*selection*/
+)
+ARRAY JOIN Facts AS F
+GROUP BY M, At
