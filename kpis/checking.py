@@ -85,7 +85,7 @@ def _refused(ch: ClickHouse, sql: str, given: dict[str, object]) -> str:
 
 
 def _expressions(definition: KpiDefinition) -> Iterator[tuple[Path_, str, str]]:
-    for key in ("at", "where", "open", "numerator", "denominator"):
+    for key in ("at", "until", "where", "open", "numerator", "denominator"):
         if text := getattr(definition, key):
             yield (key,), key, text
     for number, exclusion in enumerate(definition.excluded):

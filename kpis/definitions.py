@@ -30,7 +30,9 @@ PACKAGED = Path(__file__).parent / "catalogue"
 Direction = Literal["up", "down"]
 Source = Literal["process_events", "otel_traces"]
 Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
-Statistic = Literal["ratio", "sum", "mean", "median", "p90"]
+Statistic = Literal["ratio", "sum", "mean", "median", "p90", "level", "age"]
+LEVELS: tuple[Statistic, ...] = ("level", "age")
+"""How many subjects are open at the end of a bucket, and for how long on average: see `kpis.levels`."""
 Driver = Literal["", "touches", "delay_hours", "orders", "refunds", "money"]
 
 COMPUTE_PARAMETERS = (
@@ -94,6 +96,7 @@ class _Document(Strict):
     source: Source | None = None
     view: str = ""
     at: str = ""
+    until: str = ""
     where: str = ""
     statistic: Statistic = "ratio"
     numerator: str = ""
@@ -148,8 +151,15 @@ class _Document(Strict):
             parts = {
                 name: (getattr(basis, name) if basis else "") or getattr(self, name) for name in ("at", "numerator")
             }
+            if self.until:
+                parts["numerator"] = "1"
             if self.view and (missing := [name for name, text in parts.items() if not text]):
                 raise ValueError(f"{missing[0]}: missing{f' for the basis {basis.id!r}' if basis else ''}")
+            statistic = (basis and basis.statistic) or self.statistic
+            if (statistic in LEVELS) != bool(self.until):
+                raise ValueError("until: when a subject ends is told for the statistics level and age, and only there")
+        if self.until and (self.open or self.excluded or any(basis.open or basis.excluded for basis in self.bases)):
+            raise ValueError("until: a level has neither open subjects nor exclusions; use where")
         return self
 
     def breakdowns(self) -> dict[str, str]:
@@ -169,12 +179,12 @@ class KpiDefinition:
     unit: `ratio` (0 to 1), `seconds`, `count`, `money` or `per_case`. direction: whether `up` or `down` is better.
     bases: empty when there is only one way to count. small_sample: below this many cases a value says little.
     settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
-    settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
-    meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
-    the measure); headline: shown on the overview; driver: by what a change is turned to money (see kpis.value.money),
-    '' where by nothing; parameters: numbers that the expressions use as `{name:Float64}`.
-    dimensions: those whose values are stored beside the total (of a source); breakdowns: names and expressions over the
-    view by whose values a number is split when somebody asks.
+    settled buckets. reference: whose definition it is. at: the time that decides on the bucket; until: when a subject
+    of a level ends; where: which rows are meant; open: not decided yet; numerator, denominator: what is added up (for
+    mean, median and p90 the numerator is the measure); headline: shown on the overview; driver: by what a change is
+    turned to money (see kpis.value.money), '' where by nothing; parameters: numbers that the expressions use as
+    `{name:Float64}`. dimensions: those whose values are stored beside the total (of a source); breakdowns: names and
+    expressions over the view by whose values a number is split when somebody asks.
     """
 
     id: str
@@ -191,6 +201,7 @@ class KpiDefinition:
     source: Source | None
     view: str
     at: str
+    until: str
     where: str
     statistic: Statistic
     numerator: str
@@ -214,6 +225,11 @@ class KpiDefinition:
     open_cases: str
     compute_sql: str = ""
     touched_sql: str = ""
+
+    @property
+    def level(self) -> bool:
+        """Whether it tells what is open at the end of a bucket, and is not a sum of what happened in it."""
+        return bool(self.until)
 
     @property
     def left_out(self) -> tuple[str, ...]:

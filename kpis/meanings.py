@@ -20,13 +20,25 @@ from storage.state.meaning_tables import KPI_MEANINGS
 if TYPE_CHECKING:
     from storage import StateDb
 
-NUMBERS = ("view", "at", "where", "statistic", "numerator", "denominator", "open", "parameters", "excluded", "bases")
+NUMBERS = (
+    "view",
+    "at",
+    "until",
+    "where",
+    "statistic",
+    "numerator",
+    "denominator",
+    "open",
+    "parameters",
+    "excluded",
+    "bases",
+)
 """The keys that the numbers depend on; names and words of a basis do not matter, its expressions do."""
 
 
 def meaning(definition: KpiDefinition) -> str:
     """A hash of all that the numbers of a definition depend on."""
-    said: list[object] = [getattr(definition, key) for key in NUMBERS[:7]]
+    said: list[object] = [getattr(definition, key) for key in NUMBERS[:8]]
     said.append(sorted(definition.parameters.items()))
     said.append([one.when for one in definition.excluded])
     said.append(

@@ -56,8 +56,33 @@ class Measure:
         said = (d.id, d.version, tz, self.fact(0), sorted(d.parameters.items()), self.ordered)
         return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
+    @property
+    def level(self) -> bool:
+        """Whether it is a running sum: see `kpis.levels`."""
+        return self.definition.level
+
     def fact(self, number: int) -> str:
-        """The SQL tuple of the fact."""
+        """The SQL tuples of the facts: one, or the beginning and the end of a subject that adds to a level."""
+        return self._begin_and_end(number) if self.level else self._fact(number)
+
+    def _begin_and_end(self, number: int) -> str:
+        """(…, +1, +moment of the beginning) at `at` and (…, -1, -the same) at `until`; neither if the end is first."""
+        at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (self.at, self.definition.until))
+        lasts = f"({self.at}) IS NOT NULL AND ifNull(toBool({self.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
+        moment = f"intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
+
+        def fact(second: str, counted: str, sign: str) -> str:
+            when = f"ifNull(toUnixTimestamp(toDateTime64({second}, 0, 'UTC')), 0)"
+            return (
+                f"(toUInt16({number}), {when}, toUInt8(if({counted}, {COUNTED}, 0)), "
+                f"toInt64({sign}{MILLIONTHS}), toInt64({sign}{moment}))"
+            )
+
+        ended = f"{lasts} AND ({self.definition.until}) IS NOT NULL"
+        both = f"{fact(self.at, lasts, '')}, {fact(self.definition.until, ended, '-')}"
+        return own_parameters(self.definition, both)
+
+    def _fact(self, number: int) -> str:
         reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
         opened = [f"ifNull(toBool({self.open}), 0), {OPEN}"] if self.open else []
         known = f"({self.numerator}) IS NULL OR ({self.denominator}) IS NULL"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core import Clock, QueryRejected, get_logger
 from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
+from kpis.levels import Levels
 from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of
 from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
@@ -45,7 +46,7 @@ class ViewValues:
         details: Callable[[], Details] = dict,
     ) -> None:
         self._ch, self._clock, self._kpis_of = ch, clock, kpis_of
-        self._views, self._partials = ViewJobs(ch, clock, details), Partials(ch)
+        self._views, self._partials, self._levels = ViewJobs(ch, clock, details), Partials(ch), Levels(ch, clock)
         self._taken: dict[str, TenantKpis] = {}
         self._all_refused: dict[str, dict[str, str]] = {}
 
@@ -83,6 +84,7 @@ class ViewValues:
             done += self._add_up(tenant, new, changed.through)
         if changes:
             done += self._change(tenant, changes, changed.through)
+        done += self._tell_levels(tenant, changes, new, changed.through)
         if not new and not changes:
             done += RunReport(unchanged=len(self._definitions) - len(self._refused))
         if new or changed.cases:
@@ -117,8 +119,11 @@ class ViewValues:
         self._ch.command(
             load_sql("kpis", "partials_bury"), {"tenant": tenant, "keys": sorted(keys), "version": version}, LIMITS
         )
-        found = self._buckets(tenant, keys, None)
-        report = self._store(tenant, set(found) | self._stored(tenant, keys), found, through)
+        summed = {key for key in keys if not self._measures[key].level}
+        report = RunReport()
+        if summed:
+            found = self._buckets(tenant, summed, None)
+            report = self._store(tenant, set(found) | self._stored(tenant, summed), found, through)
         self._partials.set_complete(tenant, keys, version)
         ids = {self._measures[key].definition.id for key in keys}
         return report + RunReport(computed=len(ids), left_out=left_out)
@@ -152,10 +157,27 @@ class ViewValues:
     def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
         """Changes these hours, and stores the buckets that they lie in."""
         self._partials.apply(tenant, changes, self._views.next_version())
-        wanted = self._holding(changes)
-        found = self._buckets(tenant, {key for key, _ in changes}, wanted)
-        computed = len({self._measures[key].definition.id for key, _ in changes})
-        return self._store(tenant, wanted, found, through) + RunReport(computed=computed)
+        computed = RunReport(computed=len({self._measures[key].definition.id for key, _ in changes}))
+        summed = {one for one in changes if not self._measures[one[0]].level}
+        if not summed:
+            return computed
+        wanted = self._holding(summed)
+        found = self._buckets(tenant, {key for key, _ in summed}, wanted)
+        return self._store(tenant, wanted, found, through) + computed
+
+    def _tell_levels(
+        self, tenant: str, changes: Change, new: Mapping[str, Sequence[Measure]], through: datetime
+    ) -> RunReport:
+        """The buckets of levels after what changed, and those that ended since they were last told."""
+        chosen = {key: measure for key, measure in self._measures.items() if measure.level}
+        fresh = {measure.key(self._calendar.timezone) for some in new.values() for measure in some} & chosen.keys()
+        moved = [one for one in changes if one[0] in chosen]
+        if not chosen or not (fresh or moved or self._levels.due(tenant, self._calendar)):
+            return RunReport()
+        rows, hour = self._levels.rows(tenant, chosen, moved, fresh, self._calendar, through)
+        self._insert(rows)
+        self._levels.stored(tenant, hour)
+        return RunReport(buckets=len(rows), rows=len(rows))
 
     def _holding(self, hours: Collection[tuple[int, int]]) -> set[Bucket]:
         """The buckets of all grains that the hours lie in."""
@@ -208,9 +230,12 @@ class ViewValues:
         self, tenant: str, buckets: set[Bucket], found: Mapping[Bucket, tuple[Any, ...]], through: datetime
     ) -> RunReport:
         rows = list(self._rows(tenant, buckets, found, through))
+        self._insert(rows)
+        return RunReport(buckets=len(buckets), rows=len(rows))
+
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
         for at in range(0, len(rows), ROWS_AT_ONCE):
             self._ch.insert_rows("kpi_values", COLUMNS, rows[at : at + ROWS_AT_ONCE])
-        return RunReport(buckets=len(buckets), rows=len(rows))
 
     def _rows(
         self, tenant: str, buckets: set[Bucket], found: Mapping[Bucket, tuple[Any, ...]], through: datetime

@@ -172,6 +172,37 @@ def test_work_counts_steps_and_not_their_details(shop: Shop) -> None:
     assert shop.told("rework_rate", "step", "2026-03-02T00:00") == (2 / 8, 2, 0, 0), "another model, another number"
 
 
+def test_backlogs_and_their_age(shop: Shop) -> None:
+    """At the end of the first day two orders wait, for 10 and 4 hours; at the end of the second the older one does."""
+    shop.take(
+        order("O1", "2026-04-02T14:00"),
+        order("O2", "2026-04-02T20:00"),
+        order("O3", "2026-04-02T20:00"),
+        told(O2C, "O3", "order.failed", "2026-04-02T21:30"),
+        told(O2C, "O2", "order.delivered", "2026-04-03T10:00"),
+    )
+    assert shop.told("order_backlog", "all", "2026-04-02T00:00") == (2, 3, 0, 0)
+    assert shop.told("order_backlog", "over_1_day", "2026-04-02T00:00") == ()
+    assert shop.told("order_backlog", "over_1_day", "2026-04-03T00:00") == (1, 1, 0, 0)
+    assert shop.told("order_backlog", "over_7_days", "2026-04-09T00:00") == (1, 1, 0, 0)
+    assert shop.told("order_backlog_age", "", "2026-04-02T00:00") == (7 * 3600, 3, 0, 0)
+    assert shop.told("order_backlog_age", "", "2026-04-03T00:00") == (34 * 3600, 3, 0, 0)
+    assert shop.told("order_backlog", "all", "2026-04-02T13:00", "hour") == ()
+    assert shop.told("order_backlog", "all", "2026-04-02T14:00", "hour") == (1, 1, 0, 0)
+    assert shop.told("order_backlog", "all", "2026-04-02T20:00", "hour") == (3, 3, 0, 0)
+    assert shop.told("order_backlog", "all", "2026-04-09T23:00", "hour") == (1, 3, 0, 0), (
+        "a quiet hour has a level, too"
+    )
+    assert shop.told("order_backlog", "all", "2026-04-01T00:00", "month") == (1, 3, 0, 0)
+    shop.take(told(O2C, "O1", "order.cancelled", "2026-04-04T10:00"))
+    assert shop.told("order_backlog", "all", "2026-04-03T00:00") == (1, 3, 0, 0)
+    assert shop.told("order_backlog", "all", "2026-04-04T00:00") == (0, 3, 0, 0)
+    assert shop.told("order_backlog_age", "", "2026-04-04T00:00") == (None, 3, 0, 0)
+    shop.clock.advance(3600)
+    shop.take()
+    assert shop.told("order_backlog", "all", "2026-04-10T01:00", "hour") == (0, 3, 0, 0)
+
+
 STOCK = {"sku": "K1", "location_id": "DC"}
 
 

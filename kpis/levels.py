@@ -1,0 +1,143 @@
+"""Levels: how many subjects are open at the end of a bucket, and for how long already (a backlog and its age).
+
+A subject begins (`at`) and ends (`until`); what began less what ended until then is the level. Both are facts of their
+hour like those of any other measure (see `kpis.measures`), so a level is a running sum over the hours, and an hour that
+changed changes all later levels. Ages are added up as the moments of beginning: n·end - Σ begin.
+
+A bucket that is not over tells the level until now; its age is that at the end of the last full hour. A subject that
+becomes old enough to be counted ("older than a day") is counted from the beginning of that hour on. Hours are told for
+the last `HOURS_BACK`, longer buckets for `YEARS_BACK`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from core import Clock
+from kpis.measures import MILLIONTHS, Measure
+from kpis.periods import Calendar, Grain
+from storage import load_sql
+
+if TYPE_CHECKING:
+    from storage import ClickHouse
+
+HOUR = 3_600
+HOURS_BACK = timedelta(days=32)
+YEARS_BACK = timedelta(days=3 * 366)
+GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month")
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """A measure hour by hour: what had begun less what had ended at the end of each, in whole numbers."""
+
+    hours: Sequence[int]
+    open: Sequence[int]
+    began: Sequence[int]
+    """Sums of the beginnings of what is open, millionths of seconds."""
+    seen: Sequence[int]
+
+    def until(self, second: int) -> tuple[int, int, int]:
+        """Open, the sum of their beginnings, and how many had begun, by the facts of the hours that begin before."""
+        place = bisect_left(self.hours, second)
+        return (self.open[place - 1], self.began[place - 1], self.seen[place - 1]) if place else (0, 0, 0)
+
+
+class Levels:
+    """Rows of `kpi_values` for measures that are levels. Not for two threads at a time."""
+
+    def __init__(self, ch: ClickHouse, clock: Clock) -> None:
+        self._ch, self._clock = ch, clock
+        self._reached: dict[str, int] = {}
+
+    def due(self, tenant: str, calendar: Calendar) -> bool:
+        """Whether an hour has passed since the levels were last told."""
+        return self._reached.get(tenant, 0) < _hour(calendar, self._clock.now())
+
+    def rows(
+        self,
+        tenant: str,
+        chosen: Mapping[int, Measure],
+        changed: Collection[tuple[int, int]],
+        new: Collection[int],
+        calendar: Calendar,
+        through: datetime,
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """Buckets that end after an hour that changed, or that ended since the last time; of `new` measures all.
+
+        The second part is for `stored`, once the rows are.
+        """
+        now = self._clock.now()
+        hour = _hour(calendar, now)
+        reached = self._reached.get(tenant)
+        first = dict.fromkeys(chosen, 0 if reached is None else reached) | dict.fromkeys(new, 0)
+        for key, at in changed:
+            if key in first:
+                first[key] = min(first[key], at)
+        rows: list[tuple[Any, ...]] = []
+        for key, steps in self._steps(tenant, chosen, hour).items():
+            since = max(first[key], steps.hours[0])
+            for grain in chosen[key].definition.grains:
+                if grain in GRAINS:
+                    for start, end in _buckets(calendar, grain, since, now):
+                        rows += _told(tenant, chosen[key], grain, start, steps, min(end, hour), end, through, now)
+        return rows, hour
+
+    def stored(self, tenant: str, hour: int) -> None:
+        """Levels until the hour need not be told again."""
+        self._reached[tenant] = hour
+
+    def _steps(self, tenant: str, chosen: Mapping[int, Measure], until: int) -> dict[int, _Steps]:
+        asked = {"tenant": tenant, "keys": sorted(chosen), "until": datetime.fromtimestamp(until, UTC)}
+        rows = self._ch.query(load_sql("kpis", "partials_levels"), asked).rows
+        found: dict[int, list[Sequence[Any]]] = {}
+        for key, *figures in rows:
+            found.setdefault(int(key), []).append(figures)
+        return {key: _summed(some) for key, some in found.items()}
+
+
+def _summed(rows: Sequence[Sequence[Any]]) -> _Steps:
+    opened, moments, told = (list(accumulate(int(row[place]) for row in rows)) for place in (1, 2, 3))
+    count = [part // MILLIONTHS for part in opened]
+    seen = [(both + one) // 2 for both, one in zip(told, count, strict=True)]
+    return _Steps([int(row[0]) for row in rows], count, moments, seen)
+
+
+def _told(
+    tenant: str,
+    measure: Measure,
+    grain: Grain,
+    start: datetime,
+    steps: _Steps,
+    full: int,
+    end: int,
+    through: datetime,
+    now: datetime,
+) -> Iterator[tuple[Any, ...]]:
+    definition, at = measure.definition, datetime.fromtimestamp(int(start.timestamp()), UTC)
+    for basis, statistic in measure.statistics:
+        count, moments, seen = steps.until(end if statistic == "level" else full)
+        ages = (count * full * MILLIONTHS - moments) / MILLIONTHS
+        value = float(count) if statistic == "level" else ages / count if count else None
+        figures = (float(count), 1.0) if statistic == "level" else (ages, float(count))
+        name = (tenant, definition.id, definition.version, basis, "", "", grain, at)
+        yield (*name, value, *figures, seen, 0, 0, through, now)
+
+
+def _buckets(calendar: Calendar, grain: Grain, since: int, now: datetime) -> Iterator[tuple[datetime, int]]:
+    """Beginning and end of the buckets from the one that a second lies in to the one of now."""
+    oldest = now - (HOURS_BACK if grain == "hour" else YEARS_BACK)
+    start = calendar.start(grain, max(oldest, datetime.fromtimestamp(since, UTC)))
+    while start <= now:
+        end = calendar.end(grain, start)
+        yield start, int(end.timestamp())
+        start = end
+
+
+def _hour(calendar: Calendar, at: datetime) -> int:
+    return int(calendar.start("hour", at).timestamp())
