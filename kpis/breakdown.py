@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
 from kpis.definitions import KpiDefinition
+from kpis.levels import snapshot
 from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, parameters, value_of
 from kpis.views import view
 from metrics.read_models import sql_second
@@ -94,7 +95,7 @@ def breakdown(
     if not 1 <= most <= MOST_PARTS:
         raise InvalidInput(f"there are 1 to {MOST_PARTS} parts, got {most}")
     if definition.view:
-        total, parts = _computed(ch, tenant, definition, chosen, dimension, start, end, timezone, most)
+        total, parts = _computed(ch, tenant, snapshot(definition, end), chosen, dimension, start, end, timezone, most)
     else:
         total, parts = _stored(ch, tenant, definition, chosen, dimension, start, end, most)
     return Breakdown(

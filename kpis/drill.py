@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from core import InvalidInput
 from kpis.breakdown import filled, measure_of, period_parameters, require_basis, require_period
 from kpis.definitions import KpiDefinition
+from kpis.levels import snapshot
 from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def drill(
         raise InvalidInput(f"{definition.id} has no dimension {dimension[:80]!r}", hint=f"it has {names}")
     if not 1 <= limit <= MOST:
         raise InvalidInput(f"a page has 1 to {MOST} cases, got {limit}")
+    definition = snapshot(definition, end)
     condition, bound = _condition(definition, chosen, role)
     measure = measure_of(definition, chosen)
     split = definition.breakdowns[dimension] if dimension else "''"

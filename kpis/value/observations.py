@@ -91,7 +91,7 @@ def observe_all(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, 
     found: dict[Cell, Observed] = {}
     by_view: dict[str, list[Cell]] = {}
     for cell in dict.fromkeys(cells):
-        by_view.setdefault(cell.definition.view, []).append(cell)
+        by_view.setdefault("" if cell.definition.level else cell.definition.view, []).append(cell)
     for name, wanted in by_view.items():
         if name:
             found |= _of_view(ch, tenant, name, wanted, part, tz)

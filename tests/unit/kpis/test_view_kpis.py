@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from core import ManualClock
 from kpis import Catalogue, KpiJobs, KpiValue, TenantKpis, load_catalogue, series
+from kpis.breakdown import breakdown
 from kpis.checking import wrong_expressions
+from kpis.drill import drill
 from kpis.periods import Calendar
 from kpis.view_jobs import ViewJobs
 from storage import ClickHouse
@@ -201,6 +203,14 @@ def test_backlogs_and_their_age(shop: Shop) -> None:
     shop.clock.advance(3600)
     shop.take()
     assert shop.told("order_backlog", "all", "2026-04-10T01:00", "hour") == (0, 3, 0, 0)
+    day = moment("2026-04-02T00:00"), moment("2026-04-03T00:00")
+    backlog, age = (load_catalogue().get(name) for name in ("order_backlog", "order_backlog_age"))
+    found = drill(shop.ch, shop.tenant, backlog, *day)
+    assert [(one.case_id, one.numerator) for one in found.cases] == [("O1", 1), ("O2", 1)]
+    assert drill(shop.ch, shop.tenant, backlog, *day, basis="over_1_day").cases == ()
+    found = drill(shop.ch, shop.tenant, age, *day)
+    assert [one.numerator for one in found.cases] == [36_000, 14_400]
+    assert breakdown(shop.ch, shop.tenant, age, "channel", *day).total.value == 7 * 3600
 
 
 STOCK = {"sku": "K1", "location_id": "DC"}
