@@ -47,7 +47,7 @@ def report(*kpis: ReportKpi, timezone: str = "UTC", **more: Any) -> Report:
 def store(ch: ClickHouse, tenant: str, rows: Sequence[dict[str, Any]]) -> None:
     """Stores values as the jobs do; what is left out has a usual value."""
     usual = {
-        "TenantId": tenant, "KpiId": "fill_rate", "Version": 1, "Basis": "line", "Dimension": "", "DimensionValue": "",
+        "TenantId": tenant, "KpiId": "fill_rate", "Version": 2, "Basis": "line", "Dimension": "", "DimensionValue": "",
         "Grain": "day", "BucketStart": START, "Value": 0.5, "Numerator": 1.0, "Denominator": 2.0, "SampleSize": 2,
         "Excluded": 0, "OpenCases": 0, "DataThrough": NOW - DAY, "ComputedAt": NOW - DAY,
     }  # fmt: skip
