@@ -33,6 +33,10 @@ class Event:
         """The same event, reported with another time."""
         return replace(self, at=at)
 
+    def named(self, case: str) -> Event:
+        """The same event of another case."""
+        return replace(self, case=case)
+
 
 @dataclass(frozen=True)
 class Call:
