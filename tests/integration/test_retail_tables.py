@@ -36,8 +36,8 @@ FILES = {
     "ocel": [("ocel/ocel_order_simulated.csv", "ocel-orders")],
 }
 KPIS = {
-    "on_time_delivery", "order_cancellation_rate", "period_fill_rate", "return_rate", "sales_value", "same_day_fill_rate",
-    "stockout_rate",
+    "on_time_delivery", "order_cancellation_rate", "period_fill_rate", "return_rate", "sales_value",
+    "same_day_fill_rate", "stockout_rate",
 }  # fmt: skip
 """Those that are compared; of the catalogue only these are computed, which takes a third of the time."""
 ZONES = {"supplygraph": "Asia/Dhaka"}
