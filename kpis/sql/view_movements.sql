@@ -2,6 +2,8 @@
 -- once the last word counts, from the first time. A credit that does not say how many pieces it is for is for what its
 -- return brought (the first credit of the return; later ones are for money alone). `First` is the first of its kind in
 -- the case, so that orders and returns can be counted.
+-- A case is one array: its runs of the same subject and of the same kind are found by looking at the neighbour, which
+-- costs half of what windows do. Neighbours are arrays shifted by one: an index within a lambda would copy the array.
 WITH
     events AS
     (
@@ -15,27 +17,35 @@ WITH
             EventName,
             if(EventName = 'retail.order.line.placed' AND Attributes['retail.order.line.id'] != '',
                 concat('line/', Attributes['retail.order.line.id']), EventId) AS Subject,
-            min(Timestamp) AS At,
-            argMax((Quantity, Amount, toString(Currency), Attributes['retail.order.id'], Attributes['retail.order.line.id'],
-                Attributes['retail.sku'], Attributes['retail.channel'],
-                if(Attributes['retail.cancel.reason'] = '', Attributes['retail.return.reason'], Attributes['retail.cancel.reason'])),
-                (Timestamp, EventId)) AS Said
+            (EventName, Subject, Timestamp, EventId, Quantity, Amount, toString(Currency), Attributes['retail.order.line.id'],
+                Attributes['retail.sku']) AS Said
         FROM events
-        GROUP BY Stream, CaseId, EventName, Subject
+    ),
+    cases AS
+    (
+        SELECT
+            Stream,
+            CaseId,
+            maxOrNullIf(Said.5, EventName IN ('retail.return.requested', 'retail.return.received')) AS Returned,
+            arraySort(s -> (s.1, s.2, s.3, s.4), groupArray(Said)) AS Words,
+            arrayMap((s, before, i) -> i = 1 OR (s.1, s.2) != (before.1, before.2),
+                Words, arrayPushFront(arrayPopBack(Words), Words[1]), arrayEnumerate(Words)) AS Begins,
+            arrayFill((t, b) -> b, arrayMap(s -> s.3, Words), Begins) AS Times,
+            arrayFilter((m, last) -> last, arrayMap((s, t) -> (s.1, t, s.2, s.5, s.6, s.7, s.8, s.9), Words, Times),
+                arrayPushBack(arrayPopFront(Begins), 1)) AS Last,
+            arraySort(m -> (m.1, m.2, m.3), Last) AS Sorted,
+            arrayMap((m, before, i) -> i = 1 OR m.1 != before.1,
+                Sorted, arrayPushFront(arrayPopBack(Sorted), Sorted[1]), arrayEnumerate(Sorted)) AS Firsts
+        FROM told
+        GROUP BY Stream, CaseId
     )
 SELECT
-    Stream, CaseId, Subject, At AS Began, Kind, At, Said.4 AS OrderId, Said.5 AS LineId, Said.6 AS Sku, Said.7 AS Channel,
-    Said.8 AS Reason, Said.3 AS Currency,
-    if(Said.1 IS NULL AND Kind = 'credited', if(First, Returned, 0), Said.1) AS Quantity, Said.2 AS Amount, First
-FROM
-(
-    SELECT
-        *,
-        transform(EventName,
-            ['retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.refund.issued'],
-            ['ordered', 'shipped', 'cancelled', 'credited'], '') AS Kind,
-        row_number() OVER (PARTITION BY Stream, CaseId, EventName ORDER BY At, Subject) = 1 AS First,
-        maxOrNullIf(Said.1, EventName IN ('retail.return.requested', 'retail.return.received')) OVER (PARTITION BY Stream, CaseId) AS Returned
-    FROM told
-)
+    Stream, CaseId, M.3 AS Subject, M.2 AS Began,
+    transform(M.1,
+        ['retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.refund.issued'],
+        ['ordered', 'shipped', 'cancelled', 'credited'], '') AS Kind,
+    M.2 AS At, M.7 AS LineId, M.8 AS Sku, M.6 AS Currency,
+    if(M.4 IS NULL AND Kind = 'credited', if(First, Returned, 0), M.4) AS Quantity, M.5 AS Amount, First
+FROM cases
+ARRAY JOIN Sorted AS M, Firsts AS First
 WHERE Kind != ''

@@ -35,6 +35,11 @@ FILES = {
     "online_retail": [("online_retail/online_retail_2010-12_2011-05.parquet", "online-retail")],
     "ocel": [("ocel/ocel_order_simulated.csv", "ocel-orders")],
 }
+KPIS = {
+    "on_time_delivery", "order_cancellation_rate", "period_fill_rate", "return_rate", "sales_value",
+    "same_day_fill_rate", "stockout_rate",
+}  # fmt: skip
+"""Those that are compared; of the catalogue only these are computed, which takes a third of the time."""
 ZONES = {"supplygraph": "Asia/Dhaka"}
 """Whose days the KPIs count in, where that is not UTC; as the mappings have it."""
 MISSING = {
@@ -288,10 +293,10 @@ class Figures:
     def __init__(self, clickhouse: ClickHouse, sets: Imported) -> None:
         self._ch = clickhouse
         assert sets.reports
+        catalogue = load_catalogue().chosen(lambda one: one.id in KPIS)
         for zone in {"UTC", *ZONES.values()}:
             tenants = [f"tables-{name}" for name in FILES if ZONES.get(name, "UTC") == zone]
-            report = KpiJobs(clickhouse, SystemClock(), load_catalogue(), tenants, timezone=zone).run_once()
-            assert not report.failures
+            assert not KpiJobs(clickhouse, SystemClock(), catalogue, tenants, timezone=zone).run_once().failures
 
     def total(self, name: str, kpi: str, basis: str, grain: str = "month") -> tuple[float, float, int, int, int]:
         """Numerator, denominator, sample, excluded and open of all buckets together."""

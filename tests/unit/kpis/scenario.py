@@ -75,8 +75,8 @@ def parse_event(text: str) -> Event | None:
     word, case, at, *rest = text.split()
     given = dict(part.split("=", 1) for part in rest if "=" in part)
     named = {"retail.event.id": given["id"]} if "id" in given else {}
-    # Without an id of its own an event gets one made of its content, in which its time has no part.
-    identity = given.get("id", " ".join([word, case, *rest]))
+    # Without an id of its own an event gets one made of its time and its content.
+    identity = given.get("id", " ".join([word, case, at, *rest]))
     if word in RETURN_EVENTS:
         return Event(RETURNS, case, RETURN_EVENTS[word], moment(at), identity, attributes=named)
     if word not in ORDER_EVENTS:

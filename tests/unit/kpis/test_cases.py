@@ -10,7 +10,7 @@ import pytest
 from core import ManualClock
 from kpis import KpiJobs
 from storage import ClickHouse
-from tests.unit.kpis.events import statement_kpis
+from tests.unit.kpis.events import headline_kpis
 from tests.unit.kpis.scenario import play
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.case"))
@@ -19,7 +19,7 @@ CASES = sorted((Path(__file__).parent / "cases").glob("*.case"))
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 def test_case(file: Path, clickhouse: ClickHouse, tenant: str) -> None:
     clock = ManualClock(datetime(2026, 3, 1, tzinfo=UTC))
-    assert play(file, clickhouse, tenant, clock, KpiJobs(clickhouse, clock, statement_kpis(), [tenant])) > 4
+    assert play(file, clickhouse, tenant, clock, KpiJobs(clickhouse, clock, headline_kpis(), [tenant])) > 4
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
@@ -29,6 +29,6 @@ def test_case_with_a_new_process_for_every_run(file: Path, clickhouse: ClickHous
 
     class Forgetful(KpiJobs):
         def run_once(self):  # type: ignore[no-untyped-def]
-            return KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+            return KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
 
-    assert play(file, clickhouse, tenant, clock, Forgetful(clickhouse, clock, statement_kpis(), [tenant])) > 4
+    assert play(file, clickhouse, tenant, clock, Forgetful(clickhouse, clock, headline_kpis(), [tenant])) > 4

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from core import ManualClock
 from kpis import KpiJobs
 from storage import ClickHouse
-from tests.unit.kpis.events import ORDERS, RETURNS, Call, Event, load_calls, load_events, moment, statement_kpis
+from tests.unit.kpis.events import ORDERS, RETURNS, Call, Event, headline_kpis, load_calls, load_events, moment
 
 START = moment("2026-03-02T00:00")
 NOW = moment("2026-03-10T00:00")
@@ -170,7 +170,7 @@ def test_refund_turnaround_is_what_its_definition_says(clickhouse: ClickHouse, e
 
 def jobs(ch: ClickHouse, clock: ManualClock, tenant: str, zone: str = "UTC") -> KpiJobs:
     """Jobs that remember nothing of earlier ones."""
-    return KpiJobs(ch, clock, statement_kpis(), [tenant], timezone=zone)
+    return KpiJobs(ch, clock, headline_kpis(), [tenant], timezone=zone)
 
 
 def parts(items: Sequence[Any], cuts: Sequence[int]) -> list[Sequence[Any]]:

@@ -10,7 +10,7 @@ import kpis
 from core import InvalidInput, ManualClock, NotFound
 from kpis import KpiJobs, latest_values, series, trends
 from storage import ClickHouse
-from tests.unit.kpis.events import ORDERS, Call, Event, load_calls, load_events, moment, statement_kpis
+from tests.unit.kpis.events import ORDERS, Call, Event, headline_kpis, load_calls, load_events, moment
 
 DAY = timedelta(days=1)
 
@@ -32,12 +32,12 @@ def test_the_latest_value_is_of_the_newest_settled_bucket(
     days = [moment("2026-02-27T10:00") + n * DAY for n in range(3)]
     events = lines(days[0], 5, 5) + lines(days[1], 5, 4) + lines(days[2], 5, 1)
     load_events(clickhouse, tenant, events, clock.now())
-    KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+    KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
     latest = {value.basis: value for value in latest_values(clickhouse, tenant)}
     assert list(latest) == ["line", "unit", "order", "value"]
     assert latest["line"].bucket_start == days[1].replace(hour=0)
     assert (latest["line"].value, latest["line"].sample_size, latest["line"].open_cases) == (1.0, 4, 1)
-    assert (latest["line"].unit, latest["line"].direction, latest["line"].version) == ("ratio", "up", 1)
+    assert (latest["line"].unit, latest["line"].direction, latest["line"].version) == ("ratio", "up", 2)
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_where_nothing_is_settled(
     days = [moment("2026-02-27T10:00") + n * DAY for n in range(3)]
     for at, count in zip(days, shipped, strict=True):
         load_events(clickhouse, tenant, lines(at, 9, count), clock.now())
-    KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+    KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
     assert latest_values(clickhouse, tenant)[0].bucket_start == days[day].replace(hour=0)
 
 
 def test_latest_has_the_total_before_the_edges(clickhouse: ClickHouse, tenant: str, clock: ManualClock) -> None:
     calls = [Call("b->c", clock.now(), 1), Call("a->b", clock.now(), 2, True)]
     load_calls(clickhouse, tenant, calls, clock.now())
-    KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+    KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
     found = [
         (value.dimension, value.dimension_value, value.value) for value in latest_values(clickhouse, tenant, "hour")
     ]
@@ -66,7 +66,7 @@ def test_latest_has_the_total_before_the_edges(clickhouse: ClickHouse, tenant: s
 def test_a_series_is_half_open_and_in_order(clickhouse: ClickHouse, tenant: str, clock: ManualClock) -> None:
     start = moment("2026-02-20T00:00")
     load_calls(clickhouse, tenant, [Call("a->b", start + n * DAY, n + 1) for n in range(4)], clock.now())
-    KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+    KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
     found = series(
         clickhouse, tenant, "integration_failure_rate", dimension_value="a->b", start=start + DAY, end=start + 3 * DAY
     )
@@ -115,7 +115,7 @@ def test_trends_are_the_series_of_everything(clickhouse: ClickHouse, tenant: str
     for at in days:
         load_events(clickhouse, tenant, lines(at, 5, 4), clock.now())
         load_calls(clickhouse, tenant, [Call("a->b", at, 2, True), Call("b->c", at, 1)], clock.now())
-    KpiJobs(clickhouse, clock, statement_kpis(), [tenant]).run_once()
+    KpiJobs(clickhouse, clock, headline_kpis(), [tenant]).run_once()
     found = trends(clickhouse, tenant, start=days[1].replace(hour=0))
     assert {key[:2] for key in found} >= {
         ("fill_rate", "line"),

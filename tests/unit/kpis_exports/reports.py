@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kpis import load_catalogue
 from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries
 from storage import ClickHouse
 
@@ -45,10 +46,12 @@ def report(*kpis: ReportKpi, timezone: str = "UTC", **more: Any) -> Report:
 
 
 def store(ch: ClickHouse, tenant: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Stores values as the jobs do; what is left out has a usual value."""
+    """Stores values as the jobs do; what is left out has a usual value, the version is the catalogue's."""
+    catalogue = load_catalogue().definitions
     usual = {
-        "TenantId": tenant, "KpiId": "fill_rate", "Version": 1, "Basis": "line", "Dimension": "", "DimensionValue": "",
+        "TenantId": tenant, "KpiId": "fill_rate", "Basis": "line", "Dimension": "", "DimensionValue": "",
         "Grain": "day", "BucketStart": START, "Value": 0.5, "Numerator": 1.0, "Denominator": 2.0, "SampleSize": 2,
         "Excluded": 0, "OpenCases": 0, "DataThrough": NOW - DAY, "ComputedAt": NOW - DAY,
     }  # fmt: skip
-    ch.insert_rows("kpi_values", COLUMNS, [[(usual | row)[name] for name in COLUMNS] for row in rows])
+    whole = [{"Version": catalogue[{**usual, **row}["KpiId"]].version} | usual | row for row in rows]
+    ch.insert_rows("kpi_values", COLUMNS, [[row[name] for name in COLUMNS] for row in whole])
