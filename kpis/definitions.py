@@ -25,16 +25,13 @@ from kpis.views import VIEWS
 PACKAGED = Path(__file__).parent / "catalogue"
 
 Direction = Literal["up", "down"]
-Source = Literal["process_events", "otel_traces"]
+Source = Literal["process_events", "otel_traces", "otel_metrics_gauge", "queue_telemetry"]
 Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
 Statistic = Literal["ratio", "sum", "mean", "median", "p90"]
 
-COMPUTE_PARAMETERS = (
-    "{tenant:String}",
-    "{grain:String}",
-    "{tz:String}",
-    "{buckets:Array(DateTime('UTC'))}",
-)
+COMPUTE_PARAMETERS = ("{tenant:String}", "{buckets:Array(DateTime('UTC'))}")
+ENDS, CALENDAR = "{ends:Array(DateTime('UTC'))}", ("{grain:String}", "{tz:String}")
+"""A statement is told where its buckets end, or tells from the grain and the time zone."""
 TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
 
 
@@ -75,6 +72,7 @@ class _Document(_Strict):
     tolerance: float | None = Field(None, ge=0)
     stream: str = ""
     source: Source | None = None
+    statement: str = ""
     view: str = ""
     at: str = ""
     where: str = ""
@@ -112,6 +110,12 @@ class _Document(_Strict):
             raise ValueError("give either a view (with at and numerator) or a source (with statements beside the file)")
         if self.source and not self.exclusions:
             raise ValueError("exclusions: say what the statement leaves out, or that it leaves out nothing")
+        if self.source and {"week", "month"} & set(self.grains):
+            if "day" not in self.grains:
+                raise ValueError("grains: weeks and months of a statement are added up from its days: add 'day'")
+            told = {basis.statistic or self.statistic for basis in self.bases} or {self.statistic}
+            if odd := sorted(told - {"ratio", "mean"}):
+                raise ValueError(f"grains: weeks and months of a statement are ratios or means, not {odd[0]!r}")
         if self.view and self.view not in views:
             raise ValueError(f"view: there is no {self.view!r}, there are {', '.join(views)}")
         for basis in self.bases or (None,):
@@ -132,7 +136,9 @@ class KpiDefinition:
     settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; where: which rows are
     meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
-    the measure); headline: shown on the overview; parameters: numbers that the expressions use as `{name:Float64}`.
+    the measure); headline: shown on the overview; parameters: numbers that the expressions and statements use as
+    `{name:Float64}`. statement: the name of the statement's files where several KPIs are computed by one, which tells
+    them apart by `{kpi:String}`; else it is the id.
     """
 
     id: str
@@ -147,6 +153,7 @@ class KpiDefinition:
     tolerance: float | None
     stream: str
     source: Source | None
+    statement: str
     view: str
     at: str
     where: str
@@ -230,8 +237,9 @@ def load_definition(file: Path) -> KpiDefinition:
     values = {name: getattr(document, name) for name in type(document).model_fields}
     if document.view:
         return KpiDefinition(**values)
-    compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
-    touched = _statement(file.with_suffix(".touched.sql"), TOUCHED_PARAMETERS)
+    stem = document.statement or document.id
+    compute = _statement(file.with_name(f"{stem}.sql"), COMPUTE_PARAMETERS)
+    touched = _statement(file.with_name(f"{stem}.touched.sql"), TOUCHED_PARAMETERS)
     return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
 
 
@@ -240,6 +248,8 @@ def _statement(file: Path, parameters: tuple[str, ...]) -> str:
         sql = file.read_text("utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"{file.name}: missing; a definition has a statement beside it") from None
+    if parameters == COMPUTE_PARAMETERS and ENDS not in sql:
+        parameters = (*parameters, *CALENDAR)
     if missing := [parameter for parameter in parameters if parameter not in sql]:
         raise ConfigurationError(f"{file.name}: does not use the parameter {missing[0]}")
     return sql
