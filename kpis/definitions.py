@@ -28,19 +28,16 @@ from kpis.views import VIEWS
 PACKAGED = Path(__file__).parent / "catalogue"
 
 Direction = Literal["up", "down"]
-Source = Literal["process_events", "otel_traces"]
+Source = Literal["process_events", "otel_traces", "otel_metrics_gauge", "queue_telemetry"]
 Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
 Statistic = Literal["ratio", "sum", "mean", "median", "p90", "level", "age"]
 LEVELS: tuple[Statistic, ...] = ("level", "age")
 """How many subjects are open at the end of a bucket, and for how long on average: see `kpis.levels`."""
 Driver = Literal["", "touches", "delay_hours", "orders", "refunds", "money"]
 
-COMPUTE_PARAMETERS = (
-    "{tenant:String}",
-    "{grain:String}",
-    "{tz:String}",
-    "{buckets:Array(DateTime('UTC'))}",
-)
+COMPUTE_PARAMETERS = ("{tenant:String}", "{buckets:Array(DateTime('UTC'))}")
+ENDS, CALENDAR = "{ends:Array(DateTime('UTC'))}", ("{grain:String}", "{tz:String}")
+"""A statement is told where its buckets end, or tells from the grain and the time zone."""
 TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
 
 
@@ -94,6 +91,7 @@ class _Document(Strict):
     tolerance: float | None = Field(None, ge=0)
     stream: str = ""
     source: Source | None = None
+    statement: str = ""
     view: str = ""
     at: str = ""
     until: str = ""
@@ -133,6 +131,12 @@ class _Document(Strict):
             raise ValueError("give either a view (with at and numerator) or a source (with statements beside the file)")
         if self.source and not self.exclusions:
             raise ValueError("exclusions: say what the statement leaves out, or that it leaves out nothing")
+        if self.source and {"week", "month"} & set(self.grains):
+            if "day" not in self.grains:
+                raise ValueError("grains: weeks and months of a statement are added up from its days: add 'day'")
+            told = {basis.statistic or self.statistic for basis in self.bases} or {self.statistic}
+            if odd := sorted(told - {"ratio", "mean"}):
+                raise ValueError(f"grains: weeks and months of a statement are ratios or means, not {odd[0]!r}")
         if self.view and self.view not in views:
             raise ValueError(f"view: there is no {self.view!r}, there are {', '.join(views)}")
         if self.source and isinstance(self.dimensions, dict):
@@ -184,7 +188,8 @@ class KpiDefinition:
     mean, median and p90 the numerator is the measure); headline: shown on the overview; driver: by what a change is
     turned to money (see kpis.value.money), '' where by nothing; parameters: numbers that the expressions use as
     `{name:Float64}`. dimensions: those whose values are stored beside the total (of a source); breakdowns: names and
-    expressions over the view by whose values a number is split when somebody asks.
+    expressions over the view by whose values a number is split when somebody asks. statement: the name of the
+    statement's files where several KPIs are computed by one, which tells them apart by `{kpi:String}`; else the id.
     """
 
     id: str
@@ -199,6 +204,7 @@ class KpiDefinition:
     tolerance: float | None
     stream: str
     source: Source | None
+    statement: str
     view: str
     at: str
     until: str
@@ -328,8 +334,9 @@ def load_definition(file: Path) -> KpiDefinition:
     values |= {"breakdowns": document.breakdowns(), "dimensions": () if document.view else document.dimensions}
     if document.view:
         return KpiDefinition(**values)
-    compute = _statement(file.with_suffix(".sql"), COMPUTE_PARAMETERS)
-    touched = _statement(file.with_suffix(".touched.sql"), TOUCHED_PARAMETERS)
+    stem = document.statement or document.id
+    compute = _statement(file.with_name(f"{stem}.sql"), COMPUTE_PARAMETERS)
+    touched = _statement(file.with_name(f"{stem}.touched.sql"), TOUCHED_PARAMETERS)
     return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
 
 
@@ -365,6 +372,8 @@ def _statement(file: Path, parameters: tuple[str, ...]) -> str:
     except FileNotFoundError:
         reason = "missing; a definition has a statement beside it"
         raise WrongDefinition([DefinitionProblem(file.name, None, reason)]) from None
+    if parameters == COMPUTE_PARAMETERS and ENDS not in sql:
+        parameters = (*parameters, *CALENDAR)
     if missing := [parameter for parameter in parameters if parameter not in sql]:
         raise WrongDefinition([DefinitionProblem(file.name, None, f"does not use the parameter {missing[0]}")])
     return sql

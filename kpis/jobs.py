@@ -31,8 +31,12 @@ log = get_logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-LONGEST_BUCKET = timedelta(hours=26)
+LAST_SECOND = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
+"""The engine's DateTime ends here, and so does the last bucket."""
 CHUNK = timedelta(days=7)
+ORDER: tuple[Grain, ...] = ("hour", "day", "week", "month")
+SUMMED: tuple[Grain, ...] = ("week", "month")
+"""Grains that are added up from the days' values."""
 LIMITS = {"max_bytes_before_external_group_by": 256 << 20, "max_bytes_before_external_sort": 256 << 20}
 
 
@@ -156,18 +160,21 @@ class KpiJobs:
         # A receipt ahead of this clock must not carry the mark into the future and hide what comes next.
         through = min(as_utc(newest), now)
         touched = self._ch.query(
-            definition.touched_sql, {"tenant": tenant, "tz": calendar.timezone, "since": sql_time(since)}, LIMITS
+            definition.touched_sql,
+            {**definition.parameters, "tenant": tenant, "tz": calendar.timezone, "since": sql_time(since)},
+            LIMITS,
         ).rows
         starts: dict[Grain, set[datetime]] = {
             "hour": {as_utc(hour) for hour, _ in touched},
             "day": {as_utc(day) for _, day in touched},
         }
+        starts |= {grain: {calendar.start(grain, day) for day in starts["day"]} for grain in SUMMED}
         if reached is None:  # buckets of another calendar must not stay
             for grain, start in self._stored(tenant, definition):
                 starts[grain].add(start)
         report = RunReport(computed=1)
-        for grain in definition.grains:
-            for chunk in chunks(starts[grain]):
+        for grain in sorted(definition.grains, key=ORDER.index):
+            for chunk in [[one] for one in sorted(starts[grain])] if grain in SUMMED else chunks(starts[grain]):
                 if self._stopping.is_set():
                     return report
                 rows = self._bucket_rows(tenant, definition, calendar, grain, chunk, through, now)
@@ -199,15 +206,20 @@ class KpiJobs:
         now: datetime,
     ) -> list[tuple[Any, ...]]:
         buckets = [sql_second(start) for start in chunk]
+        ends = [min(calendar.end(grain, start), LAST_SECOND) for start in chunk]
         found = self._ch.query(
-            definition.compute_sql,
+            load_sql("kpis", "sums_of_days") if grain in SUMMED else definition.compute_sql,
             {
+                **definition.parameters,
                 "tenant": tenant,
+                "kpi": definition.id,
+                "version": definition.version,
                 "grain": grain,
                 "tz": calendar.timezone,
                 "buckets": buckets,
+                "ends": [sql_second(end) for end in ends],
                 "start": sql_time(chunk[0]),
-                "end": sql_time(chunk[-1] + LONGEST_BUCKET),
+                "end": sql_time(ends[-1]),
             },
             LIMITS,
         ).dicts()

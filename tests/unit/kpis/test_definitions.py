@@ -36,8 +36,16 @@ def test_bad(folder: Path) -> None:
 def test_the_packaged_catalogue() -> None:
     catalogue = load_catalogue()
     assert [definition.id for definition in catalogue if definition.source] == [
+        "api_latency_objective",
         "integration_failure_rate",
+        "integration_recovery_time",
+        "integration_stability",
+        "peak_hour_capacity",
+        "queue_age",
+        "queue_age_objective",
         "refund_turnaround",
+        "webhook_failure_rate",
+        "webhook_retry_rate",
     ]
     assert [definition.id for definition in catalogue if definition.headline] == [
         "fill_rate",

@@ -228,7 +228,7 @@ def test_a_wrong_question(clickhouse: ClickHouse, asked: dict[str, Any], said: s
     assert caught.value.hint or "limit" in asked
 
 
-@pytest.mark.parametrize("kpi", ["orders_placed", "fill_rate"])
+@pytest.mark.parametrize("kpi", ["orders_placed", "integration_failure_rate"])
 def test_what_cannot_be_told_is_refused(clickhouse: ClickHouse, kpi: str) -> None:
     with pytest.raises(InvalidInput, match=r"misses|statement"):
         drill(clickhouse, "nobody", CATALOGUE.get(kpi), *MARCH, "misses")

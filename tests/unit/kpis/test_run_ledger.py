@@ -10,7 +10,7 @@ from core import ManualClock, StoreUnavailable
 from kpis import KpiJobs, RunReport
 from kpis.run_ledger import Outcome, RunLedger
 from storage import ClickHouse, StateDb
-from tests.unit.kpis.events import Call, load_calls, statement_kpis
+from tests.unit.kpis.events import Call, headline_kpis, load_calls
 
 DAY = timedelta(days=1)
 
@@ -88,7 +88,7 @@ def test_the_daily_run_is_due_a_day_after_the_last_whole_one(ledger: RunLedger, 
 def test_jobs_note_their_runs(
     clickhouse: ClickHouse, state: StateDb, tenant: str, clock: ManualClock, ledger: RunLedger
 ) -> None:
-    jobs = KpiJobs(clickhouse, clock, statement_kpis(), [tenant], ledger=ledger)
+    jobs = KpiJobs(clickhouse, clock, headline_kpis(), [tenant], ledger=ledger)
     load_calls(clickhouse, tenant, [Call("a->b", clock.now(), 1)], clock.now())
     jobs.run_once()
     jobs.run_once()
@@ -105,7 +105,7 @@ def test_jobs_note_their_runs(
 def test_a_run_that_raises_has_failed(
     clickhouse: ClickHouse, tenant: str, clock: ManualClock, ledger: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs = KpiJobs(clickhouse, clock, statement_kpis(), [tenant], ledger=ledger)
+    jobs = KpiJobs(clickhouse, clock, headline_kpis(), [tenant], ledger=ledger)
 
     def gone(*_: object) -> None:
         raise StoreUnavailable("the engine is gone")
@@ -121,8 +121,8 @@ def test_who_lost_the_lease_does_nothing_more(
     clickhouse: ClickHouse, tenant: str, clock: ManualClock, ledger: RunLedger
 ) -> None:
     asked = iter([True, True, False, False, False, False, False])
-    jobs = KpiJobs(clickhouse, clock, statement_kpis(), [tenant], ledger=ledger, leading=lambda: next(asked))
+    jobs = KpiJobs(clickhouse, clock, headline_kpis(), [tenant], ledger=ledger, leading=lambda: next(asked))
     load_calls(clickhouse, tenant, [Call("a->b", clock.now(), 1)], clock.now())
     report = jobs.run_once()
-    assert (report.computed, report.unchanged) == (0, 1)
+    assert (report.computed, report.rows) == (0, 0)
     assert [run.outcome for run in ledger.runs(tenant)] == [Outcome.STOPPED]
