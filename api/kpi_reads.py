@@ -11,7 +11,7 @@ from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart
 from dashboards.kpi_state import KpiState
 from kpis import KpiDefinition, KpiValue, TenantKpis, explain, latest_values, series
 from kpis.breakdown import breakdown, dimension_names
-from kpis.drill import drill, roles
+from kpis.drill import CasePage, drill, roles
 from kpis.periods import Grain
 from kpis.values import STORED
 
@@ -84,17 +84,25 @@ class KpiStoryReads:
         ]  # fmt: skip
 
     def kpi_cases(self, tenant: str, state: KpiState, story: KpiStory) -> CaseList:
-        """A page of the chosen bucket's cases: those that miss, else all that were counted, the largest first."""
+        """A page of the chosen bucket's cases: the bad ones when no role is chosen, all where there are none."""
         of = self._kpis_of(tenant)
-        role = state.role if state.role in story.roles else "misses" if "misses" in story.roles else "counted"
-        page = drill(
-            self._services.ch, tenant, of.catalogue.get(story.kpi_id), story.start, story.end, role, basis=story.basis,
-            dimension=state.by, value=state.value, timezone=of.calendar.timezone, largest=story.unit != "ratio",
-            after=state.after, limit=CASES,
-        )  # fmt: skip
+        definition = of.catalogue.get(story.kpi_id)
+
+        def asked(role: str) -> CasePage:
+            return drill(
+                self._services.ch, tenant, definition, story.start, story.end, role, basis=story.basis,
+                dimension=state.by, value=state.value, timezone=of.calendar.timezone, largest=story.unit != "ratio",
+                after=state.after, limit=CASES,
+            )  # fmt: skip
+
+        bad = "numerator" if story.unit == "ratio" and story.direction == "down" else "misses"
+        wanted = state.role if state.role in story.roles else bad if bad in story.roles else "counted"
+        page = asked(wanted)
+        if not state.role and not page.cases:
+            page = asked("counted")
         totals = page.totals
         return CaseList(
-            role,
+            page.role,
             {"counted": totals.sample_size, "open": totals.open_cases, "excluded": totals.excluded},
             [(one.reason, one.cases) for one in totals.reasons],
             [

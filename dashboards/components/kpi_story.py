@@ -22,10 +22,12 @@ BUCKETS = 14
 ROLE_NAMES = {
     "counted": "all counted",
     "numerator": "in the numerator",
-    "misses": "misses",
+    "misses": "not in the numerator",
     "open": "still open",
     "excluded": "left out",
 }
+WORSE = "worse than the target"
+"""What misses are where something is measured."""
 NOT_TOLD = "not told"
 UNTELLING = "This figure is computed by a statement of its own, which does not tell its cases."
 
@@ -194,7 +196,7 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
     if found is None or not story.roles:
         return nothing(UNTELLING)
     roles = html.Nav(
-        [_choice(_role_name(role, found), state.but(role=role), on=role == found.role) for role in story.roles],
+        [_choice(_role_name(role, found, story), state.but(role=role), on=role == found.role) for role in story.roles],
         className="chips",
         **aria(label="Which cases"),
     )
@@ -261,9 +263,10 @@ def _contribution(one: CaseRow, role: str, story: KpiStory) -> str:
     return formats.quantity(one.numerator, "count" if story.unit == "per_case" else story.unit)
 
 
-def _role_name(role: str, found: CaseList) -> str:
+def _role_name(role: str, found: CaseList, story: KpiStory) -> str:
     count = found.counts.get(role)
-    return ROLE_NAMES[role] + ("" if count is None else f" {formats.count(count)}")
+    name = WORSE if role == "misses" and story.unit != "ratio" else ROLE_NAMES[role]
+    return name + ("" if count is None else f" {formats.count(count)}")
 
 
 def _meets(figure: float, story: KpiStory) -> bool:
