@@ -111,6 +111,7 @@ class KpiStoryReads:
                 )
                 for one in page.cases
             ],
+            page.of_cases,
             page.following,
         )
 

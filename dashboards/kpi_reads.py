@@ -72,12 +72,16 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class CaseList:
-    """A page of cases, how many each role has, and how many were left out for each reason."""
+    """A page of cases, how many each role has, and how many were left out for each reason.
+
+    of_cases: whether they are cases that the process page shows, and not records such as an item at a location.
+    """
 
     role: str
     counts: Mapping[str, int]
     reasons: Sequence[tuple[str, int]]
     cases: Sequence[CaseRow]
+    of_cases: bool
     following: str
 
 

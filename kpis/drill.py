@@ -5,9 +5,9 @@ the same measure that the stored buckets are added up from. So over all pages th
 the numerator and the denominator, and the open and the excluded ones are as many as the value says, as soon as the jobs
 have taken in what was received.
 
-Roles: `counted` (all that were decided), `numerator` (of a share or a count: those that contribute to it), `misses` (of a share: those that
-are not, or not wholly, in the numerator; of a time: those that are worse than the target), `open`, `excluded` (each
-with its reason).
+Roles: `counted` (all that were decided), `numerator` (of a share or a count: those that contribute to it), `misses` (of
+a share: those that are not, or not wholly, in the numerator; of a time: those that are worse than the target), `open`,
+`excluded` (each with its reason).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from core import InvalidInput
 from kpis.breakdown import filled, measure_of, period_parameters, require_basis, require_period
 from kpis.definitions import KpiDefinition
 from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN
+from kpis.views import RECORDS, view
 
 if TYPE_CHECKING:
     from storage import ClickHouse
@@ -86,12 +87,16 @@ class CaseTotals:
 
 @dataclass(frozen=True)
 class CasePage:
-    """A page of cases. `following` asks for the next one; '' when this is the last."""
+    """A page of cases. `following` asks for the next one; '' when this is the last.
+
+    of_cases: whether `stream` and `case_id` name a case; else they name a record (an item at a location, a price).
+    """
 
     kpi_id: str
     version: int
     unit: str
     basis: str
+    of_cases: bool
     role: str
     start: datetime
     end: datetime
@@ -158,9 +163,10 @@ def drill(
     )
     last = rows[limit - 1] if len(rows) > limit else None
     following = "" if last is None else _written((int(last[8]), str(last[0]), str(last[1]), str(last[2])))
+    of_cases = view(definition.view).source is not RECORDS
     totals = _totals(ch.query(filled("drill_totals", measure, split), asked).rows, definition)
     return CasePage(
-        definition.id, definition.version, definition.unit, chosen, role, start, end, totals, cases, following
+        definition.id, definition.version, definition.unit, chosen, of_cases, role, start, end, totals, cases, following
     )
 
 

@@ -233,7 +233,7 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
         [
             html.Div(above, className="kpi-above"),
             html.Table(
-                [head, html.Tbody([_case(one, found.role, story, view) for one in found.cases])], className="grid stack"
+                [head, html.Tbody([_case(one, found, story, view) for one in found.cases])], className="grid stack"
             ),
             html.P(more, className="more choices") if more else None,
         ],
@@ -241,9 +241,13 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
     )
 
 
-def _case(one: CaseRow, role: str, story: KpiStory, view: View) -> Component:
-    to = ProcessState(stream=one.stream, case=one.case_id).href
-    name: list[Child] = [html.A(one.case_id, href=to, className="strong mono case-link", title="open the case")]
+def _case(one: CaseRow, found: CaseList, story: KpiStory, view: View) -> Component:
+    role, name = found.role, list[Child]()
+    if found.of_cases:
+        to = ProcessState(stream=one.stream, case=one.case_id).href
+        name.append(html.A(one.case_id, href=to, className="strong mono case-link", title="open the case"))
+    else:
+        name.append(html.Span(one.case_id, className="strong mono"))
     if one.subject not in ("", one.case_id):
         name.append(html.Small(one.subject))
     if role == "excluded":

@@ -51,7 +51,7 @@ class KpiStandIn(StandIn):
             for case in (MISSED[:3] if role == "excluded" else MISSED)[first : first + 25]
         ]
         following = str(first + 25) if role != "excluded" and first + 25 < len(MISSED) else ""
-        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((reason, 3),), cases, following)
+        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((reason, 3),), cases, True, following)
 
     def kpi_problems(self, tenant: str) -> Sequence[str]:
         return ("orders_placed.toml:2: target: input should be a valid number. In force: nothing of it.",)
