@@ -84,6 +84,7 @@ def create_app(services: Services) -> FastAPI:
         services.clock,
         notice,
         timezone=settings.timezone,
+        zone_of=lambda tenant: services.definitions.of(tenant).calendar.timezone,
         doors=dashboards.Doors(
             f"{settings.otlp_bind_host}:{services.otlp_grpc_port}",
             f"{settings.scheme}://{settings.otlp_bind_host}:{services.otlp_http_port}",

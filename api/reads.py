@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerts import AlertView
+from api.kpi_reads import KpiStoryReads
 from api.services import Services
 from control import CommandState, ControlTarget, EngineState, TargetStatus
 from core import OpsintelError, Principal
@@ -45,7 +46,7 @@ SUBJECT = ("edge", "destination")
 """The labels that name what an alert is about; the others say which rule and how bad."""
 
 
-class ServiceReads:
+class ServiceReads(KpiStoryReads):
     """Every method answers for one tenant and takes well under a second on two weeks of data."""
 
     def __init__(self, services: Services) -> None:
@@ -64,12 +65,12 @@ class ServiceReads:
 
     def kpis(self, tenant: str) -> Sequence[KpiTile]:
         """A tile for each of the overview's KPIs that has a value: its bases, or its total and its worst edges."""
-        chosen = self._services.catalogue.chosen(lambda definition: definition.headline)
+        chosen = self._kpis_of(tenant).catalogue.chosen(lambda definition: definition.headline)
         return self._tiles(tenant, chosen, "day", TREND)
 
     def all_kpis(self, tenant: str, grain: str) -> Sequence[KpiTile]:
         """A tile for each KPI that has a value, by the process that it speaks of."""
-        tiles = self._tiles(tenant, self._services.catalogue, grain, TRENDS[grain])
+        tiles = self._tiles(tenant, self._kpis_of(tenant).catalogue, grain, TRENDS[grain])
         return sorted(tiles, key=lambda tile: GROUPS.index(tile.group) if tile.group in GROUPS else len(GROUPS))
 
     def _tiles(self, tenant: str, catalogue: Catalogue, grain: str, past: timedelta) -> list[KpiTile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from core import LOCAL_ADMIN, Clock, ConfigurationError, Principal
 from dashboards import backend
 from dashboards.components.shell import bar, shell
-from dashboards.pages import kpis, overview, process
+from dashboards.pages import kpi, kpis, overview, process
 from dashboards.process_snapshot import ProcessReadings
 from dashboards.reads import Actions, Reads
 from dashboards.snapshot import Snapshots
@@ -55,6 +55,7 @@ def mount(
     notice: str | None,
     *,
     timezone: str = "UTC",
+    zone_of: Callable[[str], str] | None = None,
     doors: Doors | None = None,
     identify: backend.Identify | None = None,
     refresh_s: int = 15,
@@ -64,7 +65,8 @@ def mount(
     `notice` stands on every page for as long as it is true. `identify` tells from a request who asks, and raises
     `core.Unauthenticated` or `core.Forbidden`; what it raises reaches the application's own exception handlers.
     Without it everybody is the local administrator, which is allowed only together with a notice that says so.
-    `timezone` is the IANA name that times are shown in. Raises ConfigurationError.
+    `timezone` is the IANA name that times are shown in, `zone_of` gives that of a tenant that has its own. Raises
+    ConfigurationError.
     """
     if identify is None and not notice:
         raise ConfigurationError(
@@ -88,31 +90,42 @@ def mount(
     )
     where = doors or Doors()
 
+    def zone_name() -> str:
+        return zone_of(backend.current_principal().tenant) if zone_of else timezone
+
     def view() -> View:
-        return View(clock.now(), zone, where)
+        return View(clock.now(), ZoneInfo(zone_name()) if zone_of else zone, where)
 
     dash_app.layout = shell(notice)
     pages = {
-        "/": (bar("/", timezone), overview.layout(reads.windows, refresh_s)),
-        process.PATH: (bar(process.PATH, timezone, process.PREFIX), process.layout(refresh_s)),
-        kpis.PATH: (bar(kpis.PATH, timezone, kpis.PREFIX), kpis.layout(refresh_s)),
+        "/": ("/", "", overview.layout(reads.windows, refresh_s)),
+        process.PATH: (process.PATH, process.PREFIX, process.layout(refresh_s)),
+        kpis.PATH: (kpis.PATH, kpis.PREFIX, kpis.layout(refresh_s)),
+        kpi.PATH: (kpis.PATH, kpi.PREFIX, kpi.layout(refresh_s)),
     }
-    _register_routing(dash_app, pages)
+    _register_routing(dash_app, pages, zone_name)
     overview.register(dash_app, Snapshots(reads, clock), actions, view, backend.current_principal)
     process.register(dash_app, ProcessReadings(reads, clock), view, backend.current_principal)
     kpis.register(dash_app, reads, view, backend.current_principal)
+    kpi.register(dash_app, reads, view, backend.current_principal)
     backend.attach(dash_app, app, identify or _everybody_is_local)
 
 
-def _register_routing(dash_app: Dash, pages: Mapping[str, tuple[Component, list[Component]]]) -> None:
-    """Fills the frame for the page that was opened. Links between pages load anew; only links within one do not."""
+def _register_routing(
+    dash_app: Dash, pages: Mapping[str, tuple[str, str, list[Component]]], zone_name: Callable[[], str]
+) -> None:
+    """Fills the frame for the page that was opened. Links between pages load anew; only links within one do not.
+
+    pages: by path, which of the bar's names is marked, the prefix of the ids, and the layout.
+    """
 
     @dash_app.callback(Output("bar", "children"), Output("main", "children"), Input("url", "pathname"))
     async def route(path: str | None) -> tuple[Component, list[Component]]:
         found = pages.get(path or "")
         if found is None:
             raise PreventUpdate
-        return found
+        marked, prefix, layout = found
+        return bar(marked, zone_name(), prefix), layout
 
 
 def _everybody_is_local(_request: Request) -> Principal:

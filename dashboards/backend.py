@@ -25,7 +25,7 @@ from dash.fingerprint import check_fingerprint
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 from core import Forbidden, OpsintelError, Principal, get_logger
-from dashboards.components.shell import PAGES
+from dashboards.components.shell import BELOW, PAGES
 
 LOG = get_logger("dashboards.backend")
 Identify = Callable[[Request], Principal]
@@ -98,11 +98,11 @@ class NarrowFastAPI(FastAPIDashServer):
                 html: str = dash_app.index()  # type: ignore[no-untyped-call]
             finally:
                 reset_current_request(token)  # type: ignore[no-untyped-call]
-            title = f"{dash_app.title} · {PAGES[request.url.path]}"
+            title = f"{dash_app.title} · {(PAGES | BELOW)[request.url.path]}"
             html = html.replace(f"<title>{dash_app.title}</title>", f"<title>{title}</title>", 1)
             return Response(html, media_type="text/html", headers=PAGE_HEADERS)
 
-        for path in PAGES:
+        for path in PAGES | BELOW:
             dash_app._add_url(path.removeprefix("/"), index, methods=["GET", "HEAD"])
 
     def setup_component_suites(self, dash_app: Dash) -> None:  # type: ignore[override]

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from core import Principal
+from dashboards.kpi_reads import KpiReads
 from dashboards.process_reads import ProcessReads
 
 
@@ -236,7 +237,7 @@ class Windows:
     webhooks: str = "last 24 hours"
 
 
-class Reads(ProcessReads, Protocol):
+class Reads(ProcessReads, KpiReads, Protocol):
     """Everything the pages show. Errors are `core.errors`; one failed read costs its own section alone."""
 
     @property

@@ -19,4 +19,10 @@ DIMENSIONS: dict[str, dict[str, str]] = {
         "label": "Label", "resource": "Resource", "result": "Result", "ended_by": "EndActor", "stream": "Stream",
     },
     "work": {"stream": "Stream"},
+    "movements": {"kind": "Kind", "channel": "Channel", "sku": "Sku", "reason": "Reason", "currency": "Currency"},
+    "reconciliations": {"period": "PeriodId", "actor": "ActorType", "resource": "Resource", "currency": "Currency"},
+    "stock_counts": {"warehouse": "LocationId", "sku": "Sku"},
+    "stock_outs": {"warehouse": "LocationId", "sku": "Sku"},
+    "stock_updates": {"system": "System", "warehouse": "LocationId", "sku": "Sku"},
+    "price_checks": {"channel": "Channel", "sku": "Sku", "currency": "Currency"},
 }  # fmt: skip

@@ -76,6 +76,8 @@ def _section(definition: KpiDefinition) -> str:
     lines.append(f"- Buckets: {', '.join(definition.grains)}; read from `{definition.source or definition.view}`")
     if definition.dimensions:
         lines.append(f"- Also by: {', '.join(definition.dimensions)} (the total has an empty dimension)")
+    if definition.breakdowns:
+        lines.append(f"- Split by: {', '.join(definition.breakdowns)}")
     left_out = definition.left_out or ("nothing",)
     lines += ["- Left out:", *(f"  - {reason}" for reason in left_out), ""]
     if definition.bases:

@@ -5,9 +5,9 @@ the same measure that the stored buckets are added up from. So over all pages th
 the numerator and the denominator, and the open and the excluded ones are as many as the value says, as soon as the jobs
 have taken in what was received.
 
-Roles: `counted` (all that were decided), `numerator` (those that contribute to it), `misses` (of a share: those that
-are not, or not wholly, in the numerator; of a time: those that are worse than the target), `open`, `excluded` (each
-with its reason).
+Roles: `counted` (all that were decided), `numerator` (of a share or a count: those that contribute to it), `misses` (of
+a share: those that are not, or not wholly, in the numerator; of a time: those that are worse than the target), `open`,
+`excluded` (each with its reason).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kpis.breakdown import filled, measure_of, period_parameters, require_basis,
 from kpis.definitions import KpiDefinition
 from kpis.levels import snapshot
 from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN
+from kpis.views import RECORDS, view
 
 if TYPE_CHECKING:
     from storage import ClickHouse
@@ -47,7 +48,8 @@ _FIRST: Cursor = (-(1 << 63), "", "", "")
 
 @dataclass(frozen=True)
 class DrilledCase:
-    """One subject and what it contributes, in the unit of the numerator (seconds, money, 1 for a thing counted).
+    """One subject and what it contributes, in the unit of the numerator (seconds, money, 1 for a thing counted); what
+    is open or left out contributes nothing.
 
     at: the time that decides on the bucket. split: its value of the dimension asked for, '' without one. reason: why
     it was left out, '' when it was not.
@@ -86,12 +88,16 @@ class CaseTotals:
 
 @dataclass(frozen=True)
 class CasePage:
-    """A page of cases. `following` asks for the next one; '' when this is the last."""
+    """A page of cases. `following` asks for the next one; '' when this is the last.
+
+    of_cases: whether `stream` and `case_id` name a case; else they name a record (an item at a location, a price).
+    """
 
     kpi_id: str
     version: int
     unit: str
     basis: str
+    of_cases: bool
     role: str
     start: datetime
     end: datetime
@@ -150,8 +156,8 @@ def drill(
             str(row[2]),
             datetime.fromtimestamp(int(row[4]), UTC),
             _state(int(row[5])),
-            int(row[6]) / MILLIONTHS,
-            int(row[7]) / MILLIONTHS,
+            int(row[6]) / MILLIONTHS if row[5] == COUNTED else 0.0,
+            int(row[7]) / MILLIONTHS if row[5] == COUNTED else 0.0,
             str(row[3]),
             _reason(definition, int(row[5])),
         )
@@ -159,24 +165,30 @@ def drill(
     )
     last = rows[limit - 1] if len(rows) > limit else None
     following = "" if last is None else _written((int(last[8]), str(last[0]), str(last[1]), str(last[2])))
+    of_cases = view(definition.view).source is not RECORDS
     totals = _totals(ch.query(filled("drill_totals", measure, split), asked).rows, definition)
     return CasePage(
-        definition.id, definition.version, definition.unit, chosen, role, start, end, totals, cases, following
+        definition.id, definition.version, definition.unit, chosen, of_cases, role, start, end, totals, cases, following
     )
 
 
 def roles(definition: KpiDefinition, basis: str) -> tuple[str, ...]:
     """The roles that can be asked for of this basis."""
-    has_misses = _is_share(definition, basis) or (_is_measured(definition, basis) and definition.target is not None)
-    return tuple(role for role in ROLES if role != "misses" or has_misses)
+    measured = _is_measured(definition, basis)
+    without = set() if _is_share(definition, basis) else {"misses"}
+    if measured:
+        without = {"numerator"} if definition.target is not None else {"numerator", "misses"}
+    return tuple(role for role in ROLES if role not in without)
 
 
 def _condition(definition: KpiDefinition, basis: str, role: str) -> tuple[str, int]:
     """The condition of a role, and the bound that it may name."""
     if role not in ROLES:
         raise InvalidInput(f"there is no role {role[:80]!r}", hint=f"there are {', '.join(ROLES)}")
-    if role not in roles(definition, basis):
-        hint = "ask for numerator, counted, open or excluded"
+    if role not in (there := roles(definition, basis)):
+        hint = f"there are {', '.join(there)}"
+        if role == "numerator":
+            raise InvalidInput(f"{definition.id} has no numerator: every case is measured", hint=hint)
         raise InvalidInput(f"{definition.id} has no misses: it is no share and no time with a target", hint=hint)
     if role == "misses" and _is_measured(definition, basis):
         sign = "<" if definition.direction == "up" else ">"

@@ -124,7 +124,7 @@ def kpi_cases(
     """Over all pages the contributions of the counted cases are the number's numerator and denominator.
 
     `totals` holds what all cases of the period make together, with how many were left out for each reason. `page` is
-    the case on the process page, `timeline` its steps on the API.
+    the case on the process page, `timeline` its steps on the API; a record (an item at a location) has none.
     """
     found, who, definition, since, until, timezone = _asked(request, kpi_id, start, end)
     if value is not None and not by:
@@ -134,7 +134,11 @@ def kpi_cases(
         largest=order == "largest", after=after, limit=limit,
     )  # fmt: skip
     told = jsonable(replace(page, cases=()))
-    return {**told, "cases": [{**jsonable(one), **links(one)} for one in page.cases], "timezone": timezone}
+    return {
+        **told,
+        "cases": [{**jsonable(one), **(links(one) if page.of_cases else {})} for one in page.cases],
+        "timezone": timezone,
+    }
 
 
 def links(case: DrilledCase) -> dict[str, str]:

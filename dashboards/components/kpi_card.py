@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from dashboards import figures, formats
 from dashboards.aria import HIDDEN, aria
 from dashboards.components.common import Status, about, badge
+from dashboards.kpi_state import KpiState
 from dashboards.reads import KpiReading, KpiTile, KpiValue
 from dashboards.view import View
 
@@ -38,7 +39,7 @@ def kpi_card(tile: KpiTile, view: View) -> Component:
                 ],
                 className="kpi-main",
             ),
-            html.Div(_judgement(tile, reading, view), className="kpi-facts"),
+            html.Div(judgement(tile, reading, view), className="kpi-facts"),
             _trend(tile, reading, view),
             html.Ul(
                 [_chip(other) for other in tile.readings[1 : MAX_CHIPS + 1]],
@@ -69,13 +70,22 @@ def sample_line(reading: KpiReading) -> str:
     return " · ".join(parts)
 
 
+def _grain(tile: KpiTile) -> str:
+    return tile.readings[0].latest.grain if tile.readings else "day"
+
+
 def _head(tile: KpiTile, view: View, slug: str) -> Component:
     return html.Div(
-        [html.H3(tile.title, id=slug), about(f"About {tile.title}", _details(tile, view))], className="card-head"
+        [
+            html.H3(html.A(tile.title, href=KpiState(tile.kpi_id, grain=_grain(tile)).href), id=slug),
+            about(f"About {tile.title}", _details(tile, view)),
+        ],
+        className="card-head",
     )
 
 
-def _judgement(tile: KpiTile, reading: KpiReading, view: View) -> list[Component | None]:
+def judgement(tile: KpiTile, reading: KpiReading, view: View) -> list[Component | None]:
+    """The change against the bucket before, the target, and what to be careful about."""
     latest, previous = reading.latest, reading.previous
     facts: list[Component | None] = []
     change = formats.delta(latest.value, previous.value if previous else None, latest.unit, latest.direction)

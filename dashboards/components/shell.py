@@ -25,6 +25,8 @@ THEME: dict[str, Any] = {
 
 PAGES = {"/": "Overview", "/process": "Process", "/kpis": "Key figures"}
 """The pages there are, by their path."""
+BELOW = {"/kpi": "Key figure"}
+"""Pages that one comes to from others, and not by the bar."""
 
 
 def shell(notice: str | None) -> Component:

@@ -17,7 +17,7 @@ from dash.development.base_component import Component
 
 from core import Principal
 from dashboards.aria import aria, current
-from dashboards.components.common import broken, nothing
+from dashboards.components.common import Status, badge, broken, nothing
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.shell import clock, register_clock
 from dashboards.reads import KpiTile, Reads
@@ -27,6 +27,8 @@ from dashboards.view import View
 PATH, PREFIX = "/kpis", "kpis-"
 GRAINS = ("day", "week", "month")
 LIMIT_S = 10.0
+MOST_PROBLEMS = 5
+"""So many are told; the doctor and the API tell all."""
 
 
 def layout(refresh_s: int) -> list[Component]:
@@ -34,6 +36,7 @@ def layout(refresh_s: int) -> list[Component]:
     return [
         html.H1("Key figures"),
         html.P(id="kpis-lead", className="lead"),
+        html.Div(id="kpis-problems"),
         html.Nav(id="kpis-grains", className="chips", **aria(label="Length of a bucket")),
         html.Div(dmc.Skeleton(height=600, radius="sm"), id="kpis-all"),
         *clock(refresh_s, PREFIX),
@@ -46,7 +49,7 @@ def chosen_grain(search: str | None) -> str:
     return named if named in GRAINS else GRAINS[0]
 
 
-def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View) -> dict[str, Any]:
+def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View, problems: Sequence[str] = ()) -> dict[str, Any]:
     """Every region's content; pure."""
     if tiles.problem:
         shown = broken(tiles.problem)
@@ -56,6 +59,7 @@ def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View) -> dict[st
         shown = html.Div([_group(name, list(some), view) for name, some in groupby(tiles.value, lambda t: t.group)])
     return {
         "lead": _lead(tiles.value, grain),
+        "problems": _problems(problems),
         "grains": [
             html.A(
                 f"by {name}",
@@ -68,6 +72,21 @@ def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View) -> dict[st
         "all": shown,
         "refreshed": view.now.timestamp() * 1000,
     }
+
+
+def _problems(problems: Sequence[str]) -> Component | None:
+    """Files that are not in force as they stand; the numbers are those of what is in force."""
+    if not problems:
+        return None
+    noun = "file" if len(problems) == 1 else "files"
+    return html.Div(
+        [
+            badge(f"{len(problems)} {noun} wrong", Status.WARN),
+            html.Ul([html.Li(text) for text in problems[:MOST_PROBLEMS]], className="kpi-problems"),
+        ],
+        className="banner banner-warn",
+        role="status",
+    )
 
 
 def _lead(tiles: Sequence[KpiTile], grain: str) -> str:
@@ -104,6 +123,7 @@ def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: 
     @dash_app.callback(
         output={
             "lead": Output("kpis-lead", "children"),
+            "problems": Output("kpis-problems", "children"),
             "grains": Output("kpis-grains", "children"),
             "all": Output("kpis-all", "children"),
             "refreshed": Output("kpis-refreshed", "data"),
@@ -119,7 +139,9 @@ def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: 
         tenant, grain = principal().tenant, chosen_grain(search)
         no_tiles: Sequence[KpiTile] = ()
         tiles = await read_section("key figures", lambda: reads.all_kpis(tenant, grain), no_tiles, LIMIT_S)
-        shown = await asyncio.to_thread(render, tiles, grain, view())
+        no_problems: Sequence[str] = ()
+        problems = await read_section("files of key figures", lambda: reads.kpi_problems(tenant), no_problems, LIMIT_S)
+        shown = await asyncio.to_thread(render, tiles, grain, view(), problems.value)
         through = [tile.readings[0].latest.data_through for tile in tiles.value if tile.readings]
         return {**shown, "freshness": f"data through {view().time(max(through))}" if through else ""}
 

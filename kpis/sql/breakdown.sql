@@ -14,7 +14,7 @@ FROM
     (
         SELECT toString(/*split*/) AS SplitBy, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
         FROM /*table*/ FINAL
-        WHERE TenantId = {tenant:String}
+        WHERE TenantId = {tenant:String} AND /*within*/
     )
     ARRAY JOIN SplitFacts AS F
     ARRAY JOIN [(0, ''), if(has({top:Array(String)}, SplitBy), (1, SplitBy), (2, ''))] AS Group

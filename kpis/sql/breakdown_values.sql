@@ -7,7 +7,7 @@ FROM
     (
         SELECT toString(/*split*/) AS SplitBy, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
         FROM /*table*/ FINAL
-        WHERE TenantId = {tenant:String}
+        WHERE TenantId = {tenant:String} AND /*within*/
     )
     GROUP BY SplitBy
     HAVING Facts > 0

@@ -12,7 +12,7 @@ FROM
             Stream, CaseId, Subject, toString(/*split*/) AS DrillSplit,
             arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS DrillFacts
         FROM /*table*/ FINAL
-        WHERE TenantId = {tenant:String}
+        WHERE TenantId = {tenant:String} AND /*within*/
     )
     ARRAY JOIN DrillFacts AS DrillFact
 )

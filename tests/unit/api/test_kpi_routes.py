@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.doctor import examine_running
+from api.reads import ServiceReads
 from core import Role
+from dashboards.kpi_state import KpiState
 from storage import ClickHouse
 from tests.unit.api.service import Api, serving
 from tests.unit.api.test_routes import refused
@@ -120,6 +125,54 @@ def values(text: str) -> dict[tuple[str, str], float]:
         if family.name == "opsintel_kpi_value"
         for sample in family.samples
     }
+
+
+def test_the_page_reads_the_newest_bucket_and_the_bad_cases(api: Api) -> None:
+    """And where none is bad, all; another bucket, basis and grain when the address names them."""
+    reads, tenant = ServiceReads(api.services), api.shop.tenant
+    state = KpiState("on_time_in_full", at=datetime(2026, 3, 4, 15, tzinfo=UTC))
+    story = reads.kpi(tenant, state)
+    assert (story.start, story.target, story.basis) == (datetime(2026, 3, 4, tzinfo=UTC), 0.5, "instant")
+    assert story.chosen is not None
+    assert story.chosen.value == 2 / 3
+    assert [part.value for part in reads.kpi_parts(tenant, state, story)] == ["web", "", "shop"]
+    found = reads.kpi_cases(tenant, state, story)
+    assert (found.role, [one.case_id for one in found.cases]) == ("misses", ["O2"])
+    assert found.counts == {"counted": 3, "open": 1, "excluded": 1}
+    shop = reads.kpi_cases(tenant, state.but(by="channel", value=""), story)
+    assert (shop.role, [one.case_id for one in shop.cases]) == ("counted", ["O5"])
+    month = reads.kpi(tenant, KpiState("on_time_in_full", "date", "month"))
+    assert (month.basis, month.grain, month.end - month.start) == ("date", "month", timedelta(days=31))
+    (said,) = reads.kpi_problems(tenant)
+    assert said.startswith("orders_placed.toml:2: target: ")
+    assert said.endswith("In force: nothing of it.")
+
+
+def test_pages_show_times_in_the_tenants_zone(api: Api) -> None:
+    """The bar names it; another tenant's pages keep the service's."""
+    file = api.services.settings.kpi_overrides_dir
+    assert file is not None
+    (file / api.other.tenant).mkdir(exist_ok=True)
+    (file / api.other.tenant / "tenant.toml").write_text('timezone = "Asia/Tokyo"\n')
+    api.services.definitions.refresh()
+    for shop, zone in ((api.other, "Asia/Tokyo"), (api.shop, "UTC")):
+        with api.client(shop.keys[Role.VIEWER]) as client:
+            (route,) = [one for one in client.get("/_dash-dependencies").json() if "bar.children" in one["output"]]
+            outputs = [{"id": name, "property": "children"} for name in ("bar", "main")]
+            body = {"output": route["output"], "outputs": outputs, "changedPropIds": ["url.pathname"], "state": [],
+                    "inputs": [{"id": "url", "property": "pathname", "value": "/kpi"}]}  # fmt: skip
+            assert f"Times in {zone}" in str(client.post("/_dash-update-component", json=body).json())
+
+
+def test_the_command_line_checks_a_folder_of_tenants(tmp_path: Path) -> None:
+    home = tmp_path / "acme"
+    home.mkdir()
+    (home / "on_time_delivery.toml").write_text("target = 0.9\n")
+    (home / "web.toml").write_text("version = 1\n\nname = = 1\n")
+    command = [sys.executable, "-c", "from api.cli import main; main()", "kpi", "check", str(tmp_path)]
+    bad = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert bad.returncode == 2
+    assert "acme/web.toml:3: not TOML" in bad.stderr
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_misses_of_a_time_are_worse_than_the_target(shop: FewShop) -> None:
     definition = replace(CATALOGUE.get("order_cycle_time"), target=51.0 * 3600)
     page = drill(shop.ch, shop.tenant, definition, *MARCH, "misses", basis="median")
     assert [(one.case_id, one.numerator) for one in page.cases] == [("O2", 53 * 3600 - 60)]
-    assert "misses" not in roles(replace(definition, target=None), "median")
+    assert roles(replace(definition, target=None), "median") == ("counted", "open", "excluded")
     assert "misses" not in roles(CATALOGUE.get("orders_placed"), "")
 
 
@@ -154,7 +154,7 @@ def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str)
 
 
 @settings(
-    max_examples=3,
+    max_examples=2,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -165,7 +165,7 @@ def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, eve
     shop = FewShop(clickhouse, f"drill-{next(NUMBERS)}", ZONE)
     shop.take(*events)
     for kpi, definition in ((one, CATALOGUE.get(one)) for one in CHOSEN):
-        for basis in definition.basis_ids:
+        for basis in definition.basis_ids[:2]:
             for stored in series(clickhouse, shop.tenant, kpi, basis):
                 check(shop, definition, stored)
 
