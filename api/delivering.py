@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from api.exporting import WITH_LISTS
+from api.happenings import Happenings
 from control import AuditChain
 from core import Clock, ConfigurationError, OpsintelError, Settings, get_logger
 from kpis.definitions import TenantKpis
@@ -65,6 +67,7 @@ class ReportDeliveries:
         kpis_of: Callable[[str], TenantKpis],
         audit: AuditChain,
         own: OwnMetrics,
+        happenings: Happenings,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """kpis_of: definitions and calendar in force for a tenant.
@@ -72,6 +75,7 @@ class ReportDeliveries:
         Raises ConfigurationError when the mail server's authorities cannot be read.
         """
         self._settings, self._ch, self._state, self._clock = settings, ch, state, clock
+        self._happenings = happenings
         self._kpis_of, self._audit, self._environment = kpis_of, audit, environment
         self._smtp = _smtp(settings)
         hosts = (one.strip().lower() for one in settings.report_private_hosts.split(","))
@@ -196,6 +200,8 @@ class ReportDeliveries:
         zone = own.calendar.timezone
         report = build_report(self._ch, tenant, own.catalogue, question, now=now, timezone=zone, title=one.title)
         kind = format_named(one.format)
+        if kind.name in WITH_LISTS:
+            report = self._happenings.told(report)
         kind.write(report, file)
         return Rendered(file_name(report, kind), kind.media_type, report.data_through, tuple(_headlines(report)))
 

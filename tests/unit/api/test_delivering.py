@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from api.delivering import ReportDeliveries
+from api.happenings import Happenings
 from control import AuditChain
 from core import ConfigurationError, ManualClock, Settings, load_settings
 from kpis import load_catalogue
@@ -48,7 +49,8 @@ def opened(clickhouse: ClickHouse, state: StateDb, clock: ManualClock, tmp_path:
         where = {"reports_dir": tmp_path / "reports", "report_files_dir": tmp_path / "files"}
         configured = load_settings(**({"data_dir": tmp_path / "data"} | where | more))
         own = OwnMetrics(clock, version="1", engine_version="1")
-        return ReportDeliveries(configured, clickhouse, state, clock, lambda _: kpis, AuditChain(state, clock), own, {})
+        happenings, audit = Happenings(clickhouse, state, dict), AuditChain(state, clock)
+        return ReportDeliveries(configured, clickhouse, state, clock, lambda _: kpis, audit, own, happenings, {})
 
     return build
 
