@@ -25,7 +25,7 @@ from storage import ClickHouse, StateDb
 
 LOOKED_AT = 5_000
 """Newest notifications and commands that are read."""
-AS_OF = "Bottlenecks are the open cases as they stood when the report was made."
+AS_OF = "Bottlenecks are open cases as they stood when the report was made; their time is that of the oldest."
 _NEVER = "0001-"
 
 
