@@ -133,12 +133,15 @@ def _write(
 ) -> None:
     from api.composition import open_definitions, opened_stores
     from api.exporting import export_kpis
+    from api.happenings import Happenings
+    from kpis import ProcessModels
 
-    clock = SystemClock()
-    with opened_stores(load_settings()) as stores:
+    clock, settings = SystemClock(), load_settings()
+    with opened_stores(settings) as stores:
         definitions = open_definitions(stores, clock, load_catalogue())
+        happenings = Happenings(stores.ch, stores.state, ProcessModels(settings.process_models_dir).streams)
         export_kpis(
-            stores.ch, definitions.of(tenant), clock, tenant, kind, out,
+            stores.ch, definitions.of(tenant), clock, tenant, kind, out, happenings,
             kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,
         )  # fmt: skip
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.cli_data import Token, ask, call
 from api.cli_ops import HERE, Running, show
+from core import InvalidInput, SystemClock, load_settings
+from kpis import load_catalogue
+from kpis.deliveries import load_subscriptions
+from kpis.overrides import TenantDefinitions
+from kpis.periods import Calendar
 
 PATH = "/api/v1/kpis/reports"
 
@@ -19,6 +25,7 @@ def register(kpi: typer.Typer) -> None:
     group.command("runs")(runs)
     group.command("run-now")(run_now)
     group.command("retry")(retry)
+    group.command("check")(check)
     kpi.add_typer(group, name="reports")
 
 
@@ -70,6 +77,28 @@ def retry(
     """Render a run anew that failed or was skipped; of a rendered one, send again what failed."""
     found = call("POST", url, token, f"{PATH}/runs/{run}/retry")
     typer.echo(f"{run}: {found['tried']} due now")
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A tenant's folder of subscriptions, named as the tenant is.")],
+) -> None:
+    """Check a folder of subscriptions and show when each is due next; needs no service and no data."""
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder} is no folder")
+    settings, now = load_settings(), SystemClock().now()
+    definitions = TenantDefinitions(
+        load_catalogue(), Calendar(settings.timezone), SystemClock(), settings.kpi_overrides_dir
+    )
+    definitions.refresh()
+    own = definitions.of(folder.absolute().name)
+    found = load_subscriptions(folder, {one.id for one in own.catalogue})
+    rows: list[list[object]] = []
+    for one in found:
+        due = one.next_due(now, own.calendar.timezone)
+        start, end = one.covers(due or now, own.calendar)
+        of = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        rows.append([one.id, one.title, one.format, _minute(due.isoformat() if due else None), of, len(one.to)])
+    show("subscriptions", ["report", "title", "format", "next due (UTC)", "of (UTC)", "targets"], rows)
 
 
 def _minute(at: str | None) -> str:

@@ -17,6 +17,7 @@ from alerts import AlertService, open_alerts
 from api.authentication import make_authenticator
 from api.collecting import open_collector
 from api.delivering import ReportDeliveries
+from api.happenings import Happenings
 from api.key_usage import KeyUsage
 from api.keys import ApiKeys
 from api.lock import data_directory
@@ -128,7 +129,9 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
         kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details, kpis_of=definitions.of),
-        reports=ReportDeliveries(settings, ch, state, clock, definitions.of, audit, own),
+        reports=ReportDeliveries(
+            settings, ch, state, clock, definitions.of, audit, own, Happenings(ch, state, models.streams)
+        ),
         value=open_value(stores, clock, definitions.of, audit),
         alerts=alerts,
         control=control,

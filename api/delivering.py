@@ -20,9 +20,11 @@ from typing import Any, BinaryIO
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
+from api.exporting import WITH_LISTS
+from api.happenings import Happenings
 from control import AuditChain
 from core import Clock, ConfigurationError, OpsintelError, Settings, get_logger
-from kpis import TenantKpis
+from kpis.definitions import TenantKpis
 from kpis.deliveries import (
     DeliveryJobs,
     Rendered,
@@ -32,7 +34,7 @@ from kpis.deliveries import (
     counts,
     describe,
     subscription_files,
-    tenants_with_work,
+    tenants_with_runs,
 )
 from kpis.exports.build import ExportQuestion, build_report
 from kpis.exports.formats import file_name, format_named
@@ -65,10 +67,15 @@ class ReportDeliveries:
         kpis_of: Callable[[str], TenantKpis],
         audit: AuditChain,
         own: OwnMetrics,
+        happenings: Happenings,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Raises ConfigurationError when the mail server's authorities cannot be read."""
+        """kpis_of: definitions and calendar in force for a tenant.
+
+        Raises ConfigurationError when the mail server's authorities cannot be read.
+        """
         self._settings, self._ch, self._state, self._clock = settings, ch, state, clock
+        self._happenings = happenings
         self._kpis_of, self._audit, self._environment = kpis_of, audit, environment
         self._smtp = _smtp(settings)
         hosts = (one.strip().lower() for one in settings.report_private_hosts.split(","))
@@ -97,7 +104,7 @@ class ReportDeliveries:
     def tick(self) -> None:
         """Every tenant's turn; raises OpsintelError in the end when something could not even be recorded as failed."""
         problems = []
-        for tenant in sorted({*self._folders(), *tenants_with_work(self._state)}):
+        for tenant in sorted({*self._folders(), *tenants_with_runs(self._state)}):
             if self._stopping.is_set():
                 return
             try:
@@ -172,7 +179,7 @@ class ReportDeliveries:
             self._clock,
             tenant,
             _inside(settings.reports_dir, tenant),
-            self._kpis_of(tenant).calendar,
+            lambda: self._kpis_of(tenant).calendar,
             partial(self._render, tenant),
             Sender(
                 self._environment,
@@ -189,10 +196,12 @@ class ReportDeliveries:
 
     def _render(self, tenant: str, one: Subscription, start: datetime, end: datetime, file: BinaryIO) -> Rendered:
         question = ExportQuestion(start, end, one.grain, one.kpis, one.dimensions, one.dimension_values)
-        kpis, now = self._kpis_of(tenant), self._clock.now()
-        zone = kpis.calendar.timezone
-        report = build_report(self._ch, tenant, kpis.catalogue, question, now=now, timezone=zone, title=one.title)
+        now, own = self._clock.now(), self._kpis_of(tenant)
+        zone = own.calendar.timezone
+        report = build_report(self._ch, tenant, own.catalogue, question, now=now, timezone=zone, title=one.title)
         kind = format_named(one.format)
+        if kind.name in WITH_LISTS:
+            report = self._happenings.told(report)
         kind.write(report, file)
         return Rendered(file_name(report, kind), kind.media_type, report.data_through, tuple(_headlines(report)))
 

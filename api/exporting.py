@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import IO, BinaryIO, cast
 
+from api.happenings import Happenings
 from core import Clock
 from kpis import TenantKpis
 from kpis.exports.build import ExportQuestion, build_report, require_grain, usual_start
 from kpis.exports.formats import ExportFormat, file_name
 from storage import ClickHouse
+
+WITH_LISTS = ("xlsx", "pdf")
+"""Formats that have room for more than values."""
 
 
 def export_kpis(
@@ -20,6 +24,7 @@ def export_kpis(
     tenant: str,
     kind: ExportFormat,
     file: IO[bytes],
+    happenings: Happenings,
     *,
     kpis: Sequence[str] = (),
     start: datetime | None = None,
@@ -37,5 +42,7 @@ def export_kpis(
     since = start or usual_start(require_grain(grain), until)
     question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
     report = build_report(ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone)
+    if kind.name in WITH_LISTS:
+        report = happenings.told(report)
     kind.write(report, cast(BinaryIO, file))
     return file_name(report, kind)

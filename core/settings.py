@@ -224,7 +224,11 @@ class Settings(BaseSettings):
     smtp_password: str = Field(
         "", repr=False, pattern=r"^[\x20-\x7e]*$", description="The password of `smtp_user`, in ASCII."
     )
-    smtp_sender: str = Field("", description="The sender's address of mail, such as `reports@shop.example`.")
+    smtp_sender: str = Field(
+        "",
+        pattern=r"^$|^[\x21-\x7e]+@[\x21-\x7e]+$",
+        description="The sender's address of mail, such as `reports@shop.example`.",
+    )
     smtp_ca_file: Path | None = Field(
         None, description="Authorities in PEM that the mail server's certificate may come from, beside the system's."
     )
@@ -280,6 +284,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert_file and tls_key_file belong together; one of them is missing")
         if self.smtp_host and not self.smtp_sender:
             raise ValueError("smtp_host needs smtp_sender, the address that mail comes from")
+        if self.smtp_host and self.smtp_security == "plain" and not _is_loopback(self.smtp_host):
+            raise ValueError(f"smtp_security plain is for a mail server on this machine alone, not {self.smtp_host!r}")
         if bool(self.smtp_user) != bool(self.smtp_password):
             raise ValueError("smtp_user and smtp_password belong together; one of them is missing")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.exporting import export_kpis
+from api.happenings import Happenings
 from api.routes.access import services, viewer
 from api.routes.business import aware
 from kpis.exports.formats import FORMATS, format_named
@@ -60,6 +61,7 @@ def export(
             who.tenant,
             kind,
             file,
+            Happenings(found.ch, found.state, found.models.streams),
             kpis=kpi or (),
             start=aware(start, "start"),
             end=aware(end, "end"),

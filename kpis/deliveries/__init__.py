@@ -3,7 +3,7 @@
 from kpis.deliveries.jobs import DeliveryJobs, Rendered, Retries, TickReport
 from kpis.deliveries.mail import Smtp
 from kpis.deliveries.states import State
-from kpis.deliveries.store import ReportDelivery, ReportRun, counts, tenants_with_work
+from kpis.deliveries.store import ReportDelivery, ReportRun, counts, tenants_with_runs
 from kpis.deliveries.subscriptions import Subscription, describe, load_subscriptions, subscription_files
 from kpis.deliveries.targets import Sender
 
@@ -22,5 +22,5 @@ __all__ = [
     "describe",
     "load_subscriptions",
     "subscription_files",
-    "tenants_with_work",
+    "tenants_with_runs",
 ]

@@ -90,7 +90,10 @@ def nothing_more(_connection: Any, _about: str) -> None:
 
 
 class DeliveryJobs:
-    """Deliveries of one tenant; `folder` holds its subscriptions (None: it has none), `spool` the files being sent."""
+    """Deliveries of one tenant; `folder` holds its subscriptions (None: it has none), `spool` the files being sent.
+
+    calendar: how the tenant counts time now; schedules and periods follow it.
+    """
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class DeliveryJobs:
         clock: Clock,
         tenant: str,
         folder: Path | None,
-        calendar: Calendar,
+        calendar: Callable[[], Calendar],
         render: Render,
         sender: Sender,
         spool: Path,
@@ -138,7 +141,7 @@ class DeliveryJobs:
 
     def next_due(self, subscription: Subscription) -> datetime | None:
         """When it is due next."""
-        return subscription.next_due(self._clock.now(), self._calendar.timezone)
+        return subscription.next_due(self._clock.now(), self._calendar().timezone)
 
     def tick(self) -> TickReport:
         """Creates the runs that are due, renders, and sends what is due."""
@@ -167,7 +170,7 @@ class DeliveryJobs:
         if one is None:
             raise NotFound(f"there is no report {subscription[:80]!r}")
         now = self._clock.now()
-        start, end = one.covers(now, self._calendar)
+        start, end = one.covers(now, self._calendar())
         return self._store.create(Wanted(one.id, now, start, end, requested_by=by), now, also)
 
     def retry_run(self, run_id: str, also: Also = nothing_more) -> int:
@@ -212,9 +215,9 @@ class DeliveryJobs:
         seen = self._store.seen_through(one.id, now)
         if now <= seen:
             return
-        times = one.due(seen, now, self._calendar.timezone)
+        times = one.due(seen, now, self._calendar().timezone)
         wanted = [
-            Wanted(one.id, at, *one.covers(at, self._calendar), skipped="" if at == times[-1] else MISSED)
+            Wanted(one.id, at, *one.covers(at, self._calendar()), skipped="" if at == times[-1] else MISSED)
             for at in times
         ]
         report.created += self._store.create_due(one.id, seen, now, wanted)

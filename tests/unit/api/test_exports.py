@@ -10,10 +10,12 @@ import pypdfium2
 import pytest
 from pyarrow import parquet
 
+from api.happenings import AS_OF
 from tests.unit.api.service import Api
 from tests.unit.api.test_routes import refused
 
 PATH = "/api/v1/kpis/export"
+DAY = {"start": "2026-03-02T00:00:00Z", "end": "2026-03-03T00:00:00Z"}
 PERIOD = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-04T00:00:00Z", "dimension": "edge"}
 
 
@@ -45,6 +47,34 @@ def test_a_pdf(api: Api) -> None:
     text = "".join(page.get_textpage().get_text_range() for page in document)
     document.close()
     assert "Integration failure rate" in text
+
+
+def text_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(pdf)
+    text = "".join(page.get_textpage().get_text_range() for page in document)
+    document.close()
+    return text.replace("\r\n", " ")
+
+
+def test_a_pdf_names_the_incident_and_the_command_of_its_period_and_tenant(api: Api) -> None:
+    text = text_of(api.get(PATH, format="pdf", **DAY).content)
+    assert f"queue-{api.shop.mark} holds 25" in text
+    assert f"pause edge-{api.shop.mark}" in text
+    assert AS_OF in text
+    assert api.other.mark not in text
+
+
+def test_before_it_there_was_nothing(api: Api) -> None:
+    before = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+    text = text_of(api.get(PATH, format="pdf", **before).content)
+    assert "There was no incident in this period." in text
+    assert "No control action was taken in this period." in text
+
+
+def test_a_workbook_has_them_as_sheets(api: Api) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(api.get(PATH, **DAY).content))
+    assert f"queue-{api.shop.mark} holds 25" in [row[0].value for row in book["Incidents"].iter_rows()]
+    assert f"pause edge-{api.shop.mark}" in [row[0].value for row in book["Control actions"].iter_rows()]
 
 
 def test_a_tenant_exports_nothing_of_another(api: Api) -> None:

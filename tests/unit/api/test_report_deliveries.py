@@ -191,6 +191,16 @@ def test_a_wrong_file_is_told_and_leaves_the_set_in_force(api: Api) -> None:
     assert listed(api)["problem"] == ""
 
 
+def test_subscriptions_are_checked_without_a_service(api: Api) -> None:
+    folder = api.services.settings.reports_dir / api.shop.tenant  # type: ignore[operator]
+    found = CliRunner(env={"COLUMNS": "250"}).invoke(app, ["kpi", "reports", "check", str(folder)])
+    assert (found.exit_code, "daily-xlsx" in found.output) == (0, True)
+    (folder / "b.toml").write_text(REPORT.format(id="b", mark="x", format="pdf").replace("_rate", "_rat"))
+    found = CliRunner().invoke(app, ["kpi", "reports", "check", str(folder)])
+    (folder / "b.toml").unlink()
+    assert "there is no KPI 'integration_failure_rat'" in str(found.exception)
+
+
 def test_the_job_looks_every_minute_and_makes_up_what_it_missed(api: Api) -> None:
     job = JobSchedule(api.services)._scheduler._pending_jobs  # not started: jobs wait there
     (found,) = [one for one, *_ in job if one.id == "reports"]
@@ -202,6 +212,8 @@ def test_the_job_looks_every_minute_and_makes_up_what_it_missed(api: Api) -> Non
     ("settings", "said"),
     [
         ({"smtp_host": "mail.example.com"}, "smtp_sender"),
+        ({"smtp_host": "mail.example.com", "smtp_sender": "Shop <a@example.com>"}, "smtp_sender"),
+        ({"smtp_host": "mail.example.com", "smtp_sender": "a@example.com", "smtp_security": "plain"}, "this machine"),
         ({"smtp_user": "ops"}, "belong together"),
         ({"smtp_user": "ops", "smtp_password": "hunter2 ä"}, "smtp_password"),
     ],

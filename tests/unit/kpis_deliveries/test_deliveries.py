@@ -398,6 +398,34 @@ def test_a_dead_letter_is_sent_when_asked_for_and_another_file_is_not_overwritte
         world.jobs.retry(letter.id)
 
 
+def test_what_is_no_longer_subscribed_to_fails_with_that_reason(state: StateDb, tmp_path: Path) -> None:
+    world = World(state, tmp_path, FOLDER)
+    run = world.jobs.run_now("weekly")
+    world.tick()
+    world.clock.advance(1)
+    world.jobs.run_now("weekly")
+    (world.folder / "a.toml").unlink()
+    world.jobs.reload()
+    world.jobs.tick()
+    newest, oldest = world.jobs.history()
+    assert (newest.state, newest.detail, oldest.id) == (State.FAILED, "its subscription is gone", run)
+
+
+def test_what_goes_to_a_target_that_is_gone_fails_with_that_reason(state: StateDb, tmp_path: Path) -> None:
+    world = World(state, tmp_path, FOLDER)
+    world.jobs.run_now("weekly")
+
+    def busy(_target: Target) -> None:
+        raise OSError("busy")
+
+    noting(world, busy)
+    world.tick()
+    world.write('kind = "directory", path = "new"')
+    world.jobs.reload()
+    world.tick(10)
+    assert (world.states(), world.details()) == ([State.FAILED], ["its target is no longer configured"])
+
+
 def test_a_folder_of_a_target_that_leads_out_by_a_link_is_refused(state: StateDb, tmp_path: Path) -> None:
     world = World(state, tmp_path, FOLDER)
     (tmp_path / "elsewhere").mkdir()
@@ -465,7 +493,7 @@ def test_what_ended_well_stays_so(inputs: list[Input]) -> None:
         ended = at if at in (State.SENT, State.RENDERED) else None
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(events=st.lists(st.sampled_from(["tick", "crash", "fail", "retry"]), max_size=10))
 def test_whatever_happens_the_file_is_there_while_it_is_needed_and_arrives_in_the_end(
     tmp_path_factory: pytest.TempPathFactory, migrated_state: Path, events: list[str]

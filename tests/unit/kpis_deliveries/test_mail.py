@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-import email
 import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
 from core import ConfigurationError
 from kpis.deliveries import Smtp, State, load_subscriptions
 from storage import StateDb
-from tests.support.ports import free_port
 from tests.unit.kpis_deliveries.certificates import contexts
+from tests.unit.kpis_deliveries.mail_server import PASSWORD, USER, Mail, allowed, serving
 from tests.unit.kpis_deliveries.world import World
 
 ONE = 'kind = "email", to = ["a@example.com"]'
 TWO = 'kind = "email", to = ["a@example.com", "b@example.com"]'
-USER, PASSWORD = "ops", "hunter2 "
-
-
-class Mail:
-    """Answers as told, then takes everything. None drops the connection after DATA. refused: answers by recipient."""
-
-    def __init__(self) -> None:
-        self.answers: list[str | None] = []
-        self.refused: dict[str, str] = {}
-        self.got: list[Any] = []
-        self.for_whom: list[list[str]] = []
-        self.sessions: list[Any] = []
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _: Any) -> str:  # noqa: N802
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer is None or answer.startswith("250"):
-            self.got.append(email.message_from_bytes(envelope.content))
-            self.for_whom.append(list(envelope.rcpt_tos))
-            self.sessions.append(session)
-        if answer is None:
-            server.transport.abort()
-            return "421 gone"
-        return answer
-
-
-def _allowed(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-    return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return contexts(tmp_path_factory.mktemp("mail"))
-
-
-@contextmanager
-def serving(**how: Any) -> Iterator[tuple[Mail, int]]:
-    handler, port = Mail(), free_port()
-    controller = Controller(handler, hostname="127.0.0.1", port=port, **how)
-    controller.start()
-    try:
-        yield handler, port
-    finally:
-        controller.stop()
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +33,8 @@ def servers(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> Iterator[dict[str, tu
     with ExitStack() as stack:
         yield {
             "plain": stack.enter_context(serving()),
-            "starttls": stack.enter_context(serving(authenticator=_allowed, **starttls)),
-            "tls": stack.enter_context(serving(authenticator=_allowed, ssl_context=tls[0], auth_require_tls=False)),
+            "starttls": stack.enter_context(serving(authenticator=allowed, **starttls)),
+            "tls": stack.enter_context(serving(authenticator=allowed, ssl_context=tls[0], auth_require_tls=False)),
         }
 
 
@@ -190,7 +143,7 @@ def test_a_server_that_offers_no_tls_gets_no_mail(state: StateDb, tmp_path: Path
     assert "STARTTLS" in found.details()[0]
 
 
-def test_mail_without_tls_leaves_the_machine_only_when_allowed(state: StateDb, tmp_path: Path) -> None:
+def test_mail_without_tls_leaves_the_machine_only_whenallowed(state: StateDb, tmp_path: Path) -> None:
     found = world(state, tmp_path, Smtp("mail.example.com", "o@example.com", 25, "plain"))
     found.tick()
     assert found.details() == ["mail without TLS goes to loopback alone unless it is allowed"]

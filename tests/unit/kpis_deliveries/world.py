@@ -52,8 +52,8 @@ class World:
     def restarted(self, state: StateDb | None = None) -> DeliveryJobs:
         """Another process, or this one after a crash."""
         jobs = DeliveryJobs(
-            state or self.state, self.clock, "acme", self.folder, Calendar("Europe/Berlin"), self.render, self.sender,
-            self.spool, retries=Retries(10, 60, 3), draw=lambda: 0.0,
+            state or self.state, self.clock, "acme", self.folder, lambda: Calendar("Europe/Berlin"), self.render,
+            self.sender, self.spool, retries=Retries(10, 60, 3), draw=lambda: 0.0,
             observe=lambda kind, outcome: self.seen.append((kind, outcome)),
         )  # fmt: skip
         jobs.reload()
