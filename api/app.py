@@ -21,6 +21,7 @@ from api.routes import (
     health,
     keeping,
     keys,
+    kpi_runs,
     kpi_value,
     kpis,
     pages,
@@ -61,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
         exports,
         report_deliveries,
         kpi_value,
+        kpi_runs,
         kpis,  # after those whose paths look like a KPI's
         business,
         processes,

@@ -5,6 +5,9 @@ Start goes from the stores up, stop the other way round; each step of a stop hap
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -37,11 +40,13 @@ from kpis.meanings import Meanings
 from kpis.overrides import TenantDefinitions
 from kpis.periods import Calendar
 from kpis.process import Corrections, ResolutionJobs, span_rules
+from kpis.run_ledger import RunLedger
 from kpis.value.money import load_value_models
 from kpis.value.service import ValueService
 from metrics import OwnMetrics, open_self_tracing
 from storage import ClickHouse, StateDb, migrate_state, open_migrated, open_state
 from storage.retention import Retention
+from storage.state.lease import Lease
 
 log = get_logger("api")
 
@@ -104,6 +109,8 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         settings, state, ch, clock, http, streams=models.streams, ledger=balance.of, ledger_tenants=balance.tenants
     )
     audit = AuditChain(state, clock)
+    process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    lease, runs = Lease(state, clock, "jobs", process), RunLedger(state, clock, process)
     return Services(
         settings=settings,
         clock=clock,
@@ -128,7 +135,17 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         cases=CaseJobs(ch, clock, models.streams),
         models=models,
         corrections=Corrections(by_job=settings.jobs_enabled),
-        kpis=KpiJobs(ch, clock, catalogue, timezone=settings.timezone, details=models.details, kpis_of=definitions.of),
+        kpis=KpiJobs(
+            ch,
+            clock,
+            catalogue,
+            details=models.details,
+            kpis_of=definitions.of,
+            ledger=runs,
+            leading=lambda: lease.held or not lease.token,  # who never held it was asked by hand
+        ),
+        kpi_runs=runs,
+        lease=lease,
         reports=ReportDeliveries(
             settings, ch, state, clock, definitions.of, audit, own, Happenings(ch, state, models.streams)
         ),

@@ -1,8 +1,9 @@
 """The scheduled jobs of one process: KPIs, cases and what predictions of them were worth, alert rules,
 unfinished control commands, reports on a schedule, the ledger's balance, retention.
 
-A late run is made up once, never skipped in silence; no job runs twice at a time. One process runs the jobs: that of
-the data directory's owner (`jobs_enabled`).
+A late run is made up once, never skipped in silence; no job runs twice at a time. Of the processes that run jobs
+(`jobs_enabled`) and share a state database, one at a time holds the lease and does what is done for all; what a process
+does for itself (its own metrics, its own copy of definitions) each does.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ CONTROL_INTERVAL_S = 5
 QUARANTINE_INTERVAL_S = 30
 PREDICTIONS_INTERVAL_S = 60
 REPORTS_INTERVAL_S = 60
+LEASE_INTERVAL_S = 15
+FOR_ITSELF = frozenset({"kpi-overrides", "kpi-gauges", "balance", "cardinality"})
+"""Jobs that every process runs, with the lease or without."""
 RESOLUTION_AT_MOST_S = 20.0
 """Looking at all spans anew takes longer; cases are brought up to date in between."""
 
@@ -36,10 +40,18 @@ class JobSchedule:
 
     def __init__(self, services: Services) -> None:
         self._services, self._stopping = services, threading.Event()
-        self._kpis = KpiSchedule(services.kpis, services.settings.kpi_interval_s, services.own)
+        self._led: bool | None = None
+        self._kpis = KpiSchedule(
+            services.kpis,
+            services.settings.kpi_interval_s,
+            services.own,
+            lease=services.lease,
+            ledger=services.kpi_runs,
+        )
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"misfire_grace_time": MISFIRE_GRACE_S, "coalesce": True, "max_instances": 1}
         )
+        self._scheduler.add_job(self._hold, "interval", seconds=LEASE_INTERVAL_S, id="lease")
         if services.settings.kpi_overrides_dir:
             self._add("kpi-overrides", services.definitions.refresh, services.settings.kpi_interval_s)
         if services.settings.kpi_gauges:
@@ -75,11 +87,25 @@ class JobSchedule:
             if stream in streams:
                 found.corrections.keep(found.ch, tenant, streams[stream], found.clock.now())
 
+    def _hold(self) -> None:
+        """Says again that this process runs the jobs, so that a long run keeps the lease; or asks for it."""
+        lease = self._services.lease
+        try:
+            leads = lease.hold()
+        except OpsintelError as error:
+            log.error("the lease cannot be asked for", error=str(error))
+            return
+        if leads != self._led:
+            self._led = leads
+            log.info("this process runs the jobs" if leads else "another process runs the jobs", holder=lease.holder)
+
     def _run(self, name: str, work: Callable[[], object]) -> None:
         with ExitStack() as stack:
             if self._services.tracing:
                 stack.enter_context(self._services.tracing.job(name))
             try:
+                if name not in FOR_ITSELF and not (self._services.lease.held or self._services.lease.hold()):
+                    return
                 with self._services.own.job(name):
                     work()
             except OpsintelError as error:
@@ -87,6 +113,7 @@ class JobSchedule:
 
     def start(self) -> None:
         """Starts the threads; the first runs follow at once."""
+        self._hold()
         self._kpis.start()
         self._scheduler.start()
 
@@ -99,3 +126,7 @@ class JobSchedule:
         self._kpis.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+        try:
+            self._services.lease.release()
+        except OpsintelError as error:
+            log.error("the lease was not given back; it expires", error=str(error))

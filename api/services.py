@@ -22,10 +22,12 @@ from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
 from kpis.gauges import KpiGauges
 from kpis.overrides import TenantDefinitions
 from kpis.process import Corrections, ResolutionJobs
+from kpis.run_ledger import RunLedger
 from kpis.value.service import ValueService
 from metrics import OwnMetrics, SelfTracing
 from storage import ClickHouse, StateDb
 from storage.retention import Retention
+from storage.state.lease import Lease
 
 log = get_logger("api")
 
@@ -52,6 +54,8 @@ class Services:
     definitions: TenantDefinitions
     gauges: KpiGauges
     kpis: KpiJobs
+    kpi_runs: RunLedger
+    lease: Lease
     reports: ReportDeliveries
     value: ValueService
     resolution: ResolutionJobs

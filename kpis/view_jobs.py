@@ -28,7 +28,7 @@ from core import Clock, get_logger
 from kpis.changes import ALWAYS, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SELECTION, SETTLED
 from kpis.changes import Change as Note
 from kpis.currencies import CURRENCIES
-from kpis.measures import Measure, facts_sql, parameters
+from kpis.measures import Measure, facts_select, parameters
 from kpis.partials import Change, Key, Sums, together
 from kpis.partials import change as difference
 from kpis.views import CASES, RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
@@ -41,6 +41,9 @@ log = get_logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
+FEW = LIMITS | {"max_threads": 1, "optimize_move_to_prewhere_if_final": 1}
+"""For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
+thread reads them, for several views are read at once."""
 BEGUN = 0
 """The model in the mark of a run that has not ended."""
 FACTS, TABLE = "/*facts*/", "/*table*/"
@@ -218,8 +221,8 @@ class ViewJobs:
 
     def _refresh_view(self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str) -> Change:
         before = self._facts(view, measures, params, tz)
-        self._make(view, BATCH, TOUCHED, params, ALWAYS)
-        return difference(before, self._facts(view, measures, params, tz))
+        made = {**params, "made": self._make(view, BATCH, TOUCHED, params, ALWAYS, FEW)}
+        return difference(before, self._facts(view, measures, made, tz, after=True))
 
     def _batches(self, named: Mapping[str, Any]) -> Iterator[_Batch]:
         """What was touched in pieces: all streams of a source together where the cases are few, else ranges of them."""
@@ -239,8 +242,16 @@ class ViewJobs:
                     yield _Batch(source, (stream,), low, high, int(count), _from(source, since))
                     low = high
 
-    def _make(self, view: View, source: str, selection: str, params: Mapping[str, Any], earliest: datetime) -> None:
-        """Writes the rows of the selected cases, and buries the subjects that they no longer have."""
+    def _make(
+        self,
+        view: View,
+        source: str,
+        selection: str,
+        params: Mapping[str, Any],
+        earliest: datetime,
+        limits: Mapping[str, Any] = LIMITS,
+    ) -> int:
+        """Writes the rows of the selected cases, and buries the subjects that they no longer have; their version."""
         version = self.next_version()
         given = {
             **params,
@@ -260,18 +271,23 @@ class ViewJobs:
             f"INSERT INTO {view.table} (TenantId, Version, Gone, {columns})\n"
             f"SELECT {{tenant:String}}, {{version:UInt64}}, 0, {columns} FROM (\n{select}\n)",
             given,
-            LIMITS,
+            limits,
         )
         bury = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
-        self._ch.command(bury, given, LIMITS)
+        self._ch.command(bury, given, limits)
+        return version
 
-    def _facts(self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str) -> dict[Key, Sums]:
+    def _facts(
+        self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str, *, after: bool = False
+    ) -> dict[Key, Sums]:
+        """What the facts of the touched cases add up to; after: those of the rows just made, which need no merging."""
         if not measures:
             return {}
-        text = facts_of(view, measures).replace(SELECTION, f"Stream IN {{streams:Array(String)}} AND {TOUCHED}")
-        rows = self._ch.query(
-            text.replace(CASES.notes, view.source.notes), {**params, **facts_parameters(measures, tz)}, LIMITS
-        ).rows
+        chosen = f"Stream IN {{streams:Array(String)}} AND {TOUCHED}"
+        table, chosen = (view.table, f"Version = {{made:UInt64}} AND NOT Gone AND {chosen}") if after else ("", chosen)
+        text = facts_of(view, measures, table).replace(SELECTION, chosen)
+        asked = {**params, **facts_parameters(measures, tz)}
+        rows = self._ch.query(text.replace(CASES.notes, view.source.notes), asked, FEW).rows
         keys = [measure.key(tz) for measure in measures]
         return {(keys[int(number)], int(hour)): Sums.of(figures) for number, hour, *figures in rows}
 
@@ -311,9 +327,9 @@ class ViewJobs:
         return None
 
 
-def facts_of(view: View, measures: Sequence[Measure]) -> str:
+def facts_of(view: View, measures: Sequence[Measure], table: str = "") -> str:
     """The statement that adds up facts, with `/*selection*/` where a condition on subjects belongs."""
-    return load_sql("kpis", "view_facts").replace(FACTS, facts_sql(measures)).replace(TABLE, view.table)
+    return load_sql("kpis", "view_facts").replace(FACTS, facts_select(measures, table or f"{view.table} FINAL"))
 
 
 def facts_parameters(measures: Sequence[Measure], tz: str) -> dict[str, Any]:

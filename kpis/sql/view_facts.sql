@@ -11,9 +11,7 @@ SELECT
     arraySort(groupArrayIf(F.4, F.3 = 1 AND has({ordered:Array(UInt16)}, M))) AS Numbers
 FROM
 (
-    SELECT /*facts*/ AS Facts
-    FROM /*table*/ FINAL
-    WHERE TenantId = {tenant:String} AND /*selection*/
+/*facts*/
 )
 ARRAY JOIN Facts AS F
 GROUP BY M, At

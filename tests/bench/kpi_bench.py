@@ -49,9 +49,9 @@ PAGE_PAST = {"day": timedelta(days=14), "week": timedelta(weeks=13), "month": ti
 """As api.reads.TRENDS."""
 SERIES = (("order_cycle_time", "hour", 14), ("order_cycle_time", "day", 90), ("on_time_in_full", "day", 365))
 NOTES = """
-INSERT INTO case_changes (TenantId, Stream, CaseId, SegmentId, InsertedAt, Earliest)
+INSERT INTO {notes} (TenantId, Stream, CaseId, SegmentId, InsertedAt, Earliest)
 SELECT TenantId, Stream, CaseId, cityHash64(toStartOfInterval(Timestamp, toIntervalSecond(5))), Timestamp, Timestamp
-FROM process_events WHERE TenantId = {tenant:String} AND Timestamp >= now() - toIntervalDay(3)
+FROM {events} WHERE TenantId = {{tenant:String}} AND Timestamp >= now() - toIntervalDay(3)
     AND Timestamp < now() - toIntervalMinute(15)
 """
 PAST_YEAR = """
@@ -134,10 +134,13 @@ def prepare(ch: ClickHouse, bench: Bench, history: History) -> None:
     merged = bench.figure("merged")
     with bench.timed(merged):
         ch.command("OPTIMIZE TABLE process_events FINAL")
-    ch.command("TRUNCATE TABLE case_changes")
-    ch.command(NOTES, {"tenant": TENANT})
+        ch.command("OPTIMIZE TABLE record_events FINAL")
+    for notes, events in (("case_changes", "process_events"), ("record_changes", "record_events")):
+        ch.command(f"TRUNCATE TABLE {notes}")
+        ch.command(NOTES.format(notes=notes, events=events), {"tenant": TENANT})
     events, cases = ch.query("SELECT count(), uniqExact(Stream, CaseId) FROM process_events").rows[0]
-    stored.said = f"{events:,} events of {cases:,} cases"
+    records = ch.query("SELECT count() FROM record_events").scalar()
+    stored.said = f"{events:,} events of {cases:,} cases, {records:,} about stock and prices"
 
 
 def everything(bench: Bench, jobs: KpiJobs) -> None:

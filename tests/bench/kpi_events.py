@@ -225,6 +225,40 @@ EVENTS_A_CASE = 9.16
 """As counted in 90 days, in which many of the youngest cases have only begun."""
 
 
+RECORDS = 0.05
+"""Events about stock and prices that have no case, for each event of a case."""
+_RECORD_EVENTS = f"""
+INSERT INTO record_events
+(
+    TenantId, Stream, CaseId, Timestamp, Seq, EventId, Step, EventName, System, ActorType, Quantity, Amount, Currency,
+    CaseRule, Attributes, ReceivedAt, SegmentId
+)
+SELECT
+    {{tenant:String}}, if(Priced, 'price', 'stock'), concat(Sku, ' @ ', Place), Moment, 0,
+    lower(hex(sipHash128(N, 'record'))), Name, Name, 'wms', 'system', if(Priced, NULL, 1.), if(Priced, toDecimal64(10, 4), NULL),
+    if(Priced, 'EUR', ''), 'record',
+    CAST(map('retail.sku', Sku, if(Priced, 'retail.channel', 'retail.location.id'), Place, 'retail.stock.level', toString(Level),
+        'retail.stock.book', toString(Level + (Draw % 17 = 0)), 'retail.system', 'web-shop', 'retail.price.expected',
+        if(Draw % 29 = 0, '9.5', '10'), 'retail.changed.at', toString(subtractSeconds(Moment, Draw % 90))),
+        'Map(String, String)'),
+    Moment, {{segment:UInt64}}
+FROM
+(
+    SELECT
+        number AS N, cityHash64({SEED}, N) AS Draw, Draw % 10 = 0 AS Priced,
+        concat('SKU-', toString(cityHash64(N, 'sku') % 5000)) AS Sku,
+        if(Priced, ['web', 'store', 'app'][1 + Draw % 3], concat('DC-', toString(cityHash64(N, 'd') % 40))) AS Place,
+        if(Draw % 23 = 0, 0, cityHash64(N, 'level') % 50) AS Level,
+        multiIf(Priced, 'retail.price.checked', Level = 0, 'retail.stock.depleted', Draw % 5 = 1, 'retail.stock.counted',
+            Draw % 5 = 2, 'retail.stock.replenished', Draw % 5 = 3, 'retail.stock.synchronised', 'retail.stock.reserved') AS Name,
+        fromUnixTimestamp64Nano({{begin:Int64}} + toInt64(N * {{apart:Float64}} * 1000) * 1000000, 'UTC') AS Moment
+    FROM numbers({{low:UInt64}}, {{count:UInt64}})
+)
+WHERE Moment >= fromUnixTimestamp64Nano({{since:Int64}}, 'UTC')
+    AND Moment < fromUnixTimestamp64Nano({{until:Int64}}, 'UTC')
+"""
+
+
 def _statement(kind: Kind) -> str:
     worked_out = ",\n        ".join(f"{expression} AS {name}" for name, expression in kind.columns)
     return f"""
@@ -287,6 +321,8 @@ class History:
                 segment += 1
                 self._insert(ch, kind, segment, low, min(CASES_AT_ONCE, cases - low), self._begin, self.end)
                 yield segment
+        self._insert_records(ch, segment + 1, self._begin, self.end)
+        yield segment + 1
 
     def store_next(self, ch: ClickHouse, since: datetime, until: datetime, segment: int) -> None:
         """The events that follow at the same rate: of cases under way and of new ones."""
@@ -295,6 +331,8 @@ class History:
             low = max(0, int((since - LONGEST - self._begin).total_seconds() / apart))
             high = int((until - self._begin).total_seconds() / apart) + 1
             self._insert(ch, kind, segment * 100 + place, low, high - low, since, until)
+
+        self._insert_records(ch, segment * 100 + len(KINDS), since, until)
 
     @property
     def _begin(self) -> datetime:
@@ -306,6 +344,18 @@ class History:
     def _apart(self, kind: Kind) -> float:
         """Seconds between the beginnings of two cases."""
         return self.days * 86_400 / self._cases(kind)
+
+    def _insert_records(self, ch: ClickHouse, segment: int, since: datetime, until: datetime) -> None:
+        apart = self.days * 86_400 / max(1, round(self.events * RECORDS))
+        low, high = ((at - self._begin).total_seconds() / apart for at in (since, until))
+        ch.command(
+            _RECORD_EVENTS,
+            {
+                "tenant": self.tenant, "segment": segment, "low": int(low), "count": int(high) - int(low) + 2,
+                "apart": apart, "begin": _nanoseconds(self._begin), "since": _nanoseconds(since),
+                "until": _nanoseconds(until),
+            },
+        )  # fmt: skip
 
     def _insert(
         self, ch: ClickHouse, kind: Kind, segment: int, low: int, count: int, since: datetime, until: datetime
