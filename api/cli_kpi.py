@@ -140,6 +140,7 @@ def _write(
         export_kpis(
             stores.ch, definitions.of(tenant), clock, tenant, kind, out,
             kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,
+            state=stores.state,
         )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from core import Clock
 from kpis import TenantKpis
 from kpis.exports.build import ExportQuestion, build_report, require_grain, usual_start
 from kpis.exports.formats import ExportFormat, file_name
-from storage import ClickHouse
+from kpis.value.baselines import Baselines
+from storage import ClickHouse, StateDb
 
 
 def export_kpis(
@@ -27,15 +28,20 @@ def export_kpis(
     grain: str = "day",
     dimensions: Sequence[str] = (),
     dimension_values: Sequence[str] = (),
+    state: StateDb | None = None,
 ) -> str:
-    """Writes the file; returns a name for it. Without an end it is now, without a start the grain's usual period.
+    """Writes the file, with the baselines in `state`; returns a name for it.
 
+    Without an end it is now, without a start the grain's usual period.
     Raises what `build_report` does.
     """
     now = clock.now()
     until = end or now
     since = start or usual_start(require_grain(grain), until)
     question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
-    report = build_report(ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone)
+    baselines = Baselines(state, clock).in_force(tenant) if state else {}
+    report = build_report(
+        ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone, baselines=baselines
+    )
     kind.write(report, cast(BinaryIO, file))
     return file_name(report, kind)
