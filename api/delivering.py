@@ -38,6 +38,7 @@ from kpis.exports.build import ExportQuestion, build_report
 from kpis.exports.formats import file_name, format_named
 from kpis.exports.pdf_formats import quantity
 from kpis.exports.report import Headline, Report, ReportKpi
+from kpis.value.baselines import Baselines
 from metrics import OwnMetrics
 from storage import ClickHouse, StateDb
 
@@ -191,7 +192,10 @@ class ReportDeliveries:
         question = ExportQuestion(start, end, one.grain, one.kpis, one.dimensions, one.dimension_values)
         kpis, now = self._kpis_of(tenant), self._clock.now()
         zone = kpis.calendar.timezone
-        report = build_report(self._ch, tenant, kpis.catalogue, question, now=now, timezone=zone, title=one.title)
+        frozen = Baselines(self._state, self._clock).in_force(tenant)
+        report = build_report(
+            self._ch, tenant, kpis.catalogue, question, now=now, timezone=zone, title=one.title, baselines=frozen
+        )
         kind = format_named(one.format)
         kind.write(report, file)
         return Rendered(file_name(report, kind), kind.media_type, report.data_through, tuple(_headlines(report)))
