@@ -165,6 +165,10 @@ class QuantileSample:
         return QuantileSample(tuple(values), tuple(counts), self.q)
 
 
+LEAST_EXPOSURE = 1e-6
+"""Less than that is no exposure but a mistake, and its rates leave the range of numbers."""
+
+
 @dataclass(frozen=True)
 class CountSample:
     """`events` seen while `exposure` lasted (days, calls, orders): the estimate is events for one of it."""
@@ -174,8 +178,11 @@ class CountSample:
 
     def __post_init__(self) -> None:
         _finite("an exposure", self.exposure)
-        if self.events < 0 or self.exposure < 0:
-            raise InvalidInput(f"events and exposure must be 0 or more, got {self.events!r} and {self.exposure!r}")
+        if self.events < 0 or self.exposure < 0 or 0 < self.exposure < LEAST_EXPOSURE:
+            raise InvalidInput(
+                f"events must be 0 or more, an exposure 0 or at least {LEAST_EXPOSURE}, "
+                f"got {self.events!r} and {self.exposure!r}"
+            )
 
     @property
     def n(self) -> int:

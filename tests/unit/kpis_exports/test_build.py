@@ -25,7 +25,7 @@ QUESTION = ExportQuestion(START, START + 10 * DAY, kpis=("fill_rate",))
 def built(
     ch: ClickHouse, tenant: str, question: ExportQuestion = QUESTION, timezone: str = "UTC", page: int = PAGE
 ) -> Report:
-    return build_report(ch, tenant, load_catalogue(), question, now=NOW, timezone=timezone, page=page)
+    return build_report(ch, tenant, load_catalogue(), question, now=NOW, calendar=Calendar(timezone), page=page)
 
 
 def test_points_of_the_period_by_basis_the_totals_first(clickhouse: ClickHouse, tenant: str) -> None:

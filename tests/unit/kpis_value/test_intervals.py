@@ -33,6 +33,7 @@ from kpis.value.intervals import (
     ratio_difference,
 )
 from kpis.value.samples import (
+    LEAST_EXPOSURE,
     CountSample,
     MeanSample,
     ProportionSample,
@@ -268,7 +269,7 @@ def samples(draw: st.DrawFn) -> tuple[Sample, Sample]:
             n = draw(counts)
             found.append(ProportionSample(draw(st.integers(0, n)), n))
         elif kind == "count":
-            found.append(CountSample(draw(counts), draw(st.floats(0, 100))))
+            found.append(CountSample(draw(counts), draw(st.just(0.0) | st.floats(LEAST_EXPOSURE, 100))))
         elif kind == "mean":
             found.append(mean_of(draw(values)))
         elif kind == "ratio":
