@@ -6,6 +6,7 @@ Movements are what one event told: ordered, shipped, cancelled, credited, each i
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,11 +15,11 @@ from kpis import KpiJobs, explain, load_catalogue
 from kpis.drill import drill
 from storage import ClickHouse
 from tests.unit.kpis.events import Event, moment
-from tests.unit.kpis.test_view_kpis import O2C, RETURNS, Shop, line, order, sent, told
+from tests.unit.kpis.test_view_kpis import EUROS, O2C, PROMOTIONS, RETURNS, Shop, line, order, sent, told
 
 COMPUTED = {
-    "fill_rate", "first_time_fill_rate", "on_time_delivery", "period_fill_rate", "return_rate", "sales_value",
-    "same_day_fill_rate", "stockout_rate",
+    "fill_rate", "first_time_fill_rate", "on_time_delivery", "order_cancellation_rate", "period_fill_rate",
+    "promotion_settlement_accuracy", "return_rate", "sales_value", "same_day_fill_rate", "stockout_rate",
 }  # fmt: skip
 LINE_RATES = {
     "fill_rate": ("line", "unit", "value", "order"),
@@ -48,9 +49,6 @@ class SmallShop(Shop):
 @pytest.fixture
 def shop(clickhouse: ClickHouse, tenant: str) -> SmallShop:
     return SmallShop(clickhouse, tenant)
-
-
-EUROS = {"currency": "EUR"}
 
 
 def sale(case: str, at: str, units: float, amount: str, **more: str) -> Event:
@@ -162,6 +160,33 @@ def test_what_was_cancelled_kept_no_promise(shop: SmallShop) -> None:
     assert shop.told("on_time_delivery", "instant", TUESDAY) == (1, 1, 1, 0)
     assert shop.told("on_time_delivery", "instant", "2026-03-04T00:00") == (0, 1, 0, 0)
     assert shop.told("on_time_delivery", "date", "2026-03-04T00:00") == (1, 1, 0, 0)
+
+
+def test_value_that_was_cancelled(shop: SmallShop) -> None:
+    """O1 stays, O2 is cancelled; O3 failed, O4 has no currency, O5 a negative price."""
+    shop.take(
+        order("O1", "2026-03-02T08:00", **EUROS),
+        replace(order("O2", "2026-03-02T08:00", **EUROS), amount="30"),
+        told(O2C, "O2", "order.cancelled", "2026-03-03T10:00", cancel_reason="out_of_stock"),
+        order("O3", "2026-03-02T08:00", **EUROS),
+        told(O2C, "O3", "order.failed", "2026-03-02T08:01"),
+        order("O4", "2026-03-02T08:00"),
+        replace(order("O5", "2026-03-02T08:00", **EUROS), amount="-1"),
+    )
+    assert shop.told("order_cancellation_rate", "value", MONDAY) == (30 / 40, 2, 3, 0)
+    assert shop.told("order_cancellation_rate", "all", MONDAY) == (1 / 4, 4, 1, 0)
+    assert sum(shop.left_out("order_cancellation_rate", "value", MONDAY).values()) == 3
+
+
+def test_promotions_without_a_currency(shop: SmallShop) -> None:
+    """Settled as claimed in number; in value only what is money."""
+    for case, given in (("M1", EUROS), ("M2", {"currency": "XXX"})):
+        shop.take(
+            told(PROMOTIONS, case, "promotion.claimed", "2026-03-02T08:00", **{"amount": "60"} | given),
+            told(PROMOTIONS, case, "promotion.settled", "2026-03-03T08:00", **{"amount": "45"} | given),
+        )
+    assert shop.told("promotion_settlement_accuracy", "count", MONDAY) == (0, 2, 0, 0)
+    assert shop.told("promotion_settlement_accuracy", "value", MONDAY) == (45 / 60, 1, 1, 0)
 
 
 GOOD = (sale("O1", "2026-03-02T08:00", 2, "100"), credit("R1", "2026-03-02T09:00", 1, "50"))
