@@ -24,7 +24,7 @@ from core import InvalidInput
 from kpis.breakdown import filled, measure_of, period_parameters, require_basis, require_period
 from kpis.definitions import KpiDefinition
 from kpis.levels import snapshot
-from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN
+from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN, Measure
 from kpis.views import RECORDS, view
 
 if TYPE_CHECKING:
@@ -159,14 +159,14 @@ def drill(
             int(row[6]) / MILLIONTHS if row[5] == COUNTED else 0.0,
             int(row[7]) / MILLIONTHS if row[5] == COUNTED else 0.0,
             str(row[3]),
-            _reason(definition, int(row[5])),
+            _reason(measure, int(row[5])),
         )
         for row in rows[:limit]
     )
     last = rows[limit - 1] if len(rows) > limit else None
     following = "" if last is None else _written((int(last[8]), str(last[0]), str(last[1]), str(last[2])))
     of_cases = view(definition.view).source is not RECORDS
-    totals = _totals(ch.query(filled("drill_totals", measure, split), asked).rows, definition)
+    totals = _totals(ch.query(filled("drill_totals", measure, split), asked).rows, measure)
     return CasePage(
         definition.id, definition.version, definition.unit, chosen, of_cases, role, start, end, totals, cases, following
     )
@@ -210,10 +210,10 @@ def _statistic(definition: KpiDefinition, basis: str) -> str:
     return (chosen.statistic if chosen else None) or definition.statistic
 
 
-def _totals(rows: Iterable[Sequence[Any]], definition: KpiDefinition) -> CaseTotals:
+def _totals(rows: Iterable[Sequence[Any]], measure: Measure) -> CaseTotals:
     by_state = {int(state): (int(facts), int(n), int(d)) for state, facts, n, d in rows}
     counted, numerator, denominator = by_state.get(COUNTED, (0, 0, 0))
-    reasons = [LeftOut(_reason(definition, state), facts[0]) for state, facts in by_state.items() if state >= LEFT_OUT]
+    reasons = [LeftOut(_reason(measure, state), facts[0]) for state, facts in by_state.items() if state >= LEFT_OUT]
     return CaseTotals(
         numerator / MILLIONTHS,
         denominator / MILLIONTHS,
@@ -228,11 +228,11 @@ def _state(number: int) -> Literal["counted", "open", "excluded"]:
     return "excluded" if number >= LEFT_OUT else "open" if number == OPEN else "counted"
 
 
-def _reason(definition: KpiDefinition, number: int) -> str:
+def _reason(measure: Measure, number: int) -> str:
     if number < LEFT_OUT:
         return ""
     place = number - LEFT_OUT
-    return definition.excluded[place].reason if place < len(definition.excluded) else UNKNOWN
+    return measure.excluded[place].reason if place < len(measure.excluded) else UNKNOWN
 
 
 def _written(cursor: Cursor) -> str:

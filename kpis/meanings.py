@@ -41,9 +41,9 @@ def meaning(definition: KpiDefinition) -> str:
     said: list[object] = [getattr(definition, key) for key in NUMBERS[:8]]
     said.append(sorted(definition.parameters.items()))
     said.append([one.when for one in definition.excluded])
-    said.append(
-        [(one.id, one.statistic, one.at, one.where, one.numerator, one.denominator) for one in definition.bases]
-    )
+    for one in definition.bases:
+        left_out = None if one.excluded is None else [exclusion.when for exclusion in one.excluded]
+        said.append((one.id, one.statistic, one.at, one.where, one.open, one.numerator, one.denominator, left_out))
     return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
 
 

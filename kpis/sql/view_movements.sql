@@ -18,7 +18,8 @@ WITH
             if(EventName = 'retail.order.line.placed' AND Attributes['retail.order.line.id'] != '',
                 concat('line/', Attributes['retail.order.line.id']), EventId) AS Subject,
             (EventName, Subject, Timestamp, EventId, Quantity, Amount, toString(Currency), Attributes['retail.order.line.id'],
-                Attributes['retail.sku']) AS Said
+                Attributes['retail.sku'], Attributes['retail.order.id'], Attributes['retail.channel'],
+                if(Attributes['retail.cancel.reason'] = '', Attributes['retail.return.reason'], Attributes['retail.cancel.reason'])) AS Said
         FROM events
     ),
     cases AS
@@ -31,7 +32,7 @@ WITH
             arrayMap((s, before, i) -> i = 1 OR (s.1, s.2) != (before.1, before.2),
                 Words, arrayPushFront(arrayPopBack(Words), Words[1]), arrayEnumerate(Words)) AS Begins,
             arrayFill((t, b) -> b, arrayMap(s -> s.3, Words), Begins) AS Times,
-            arrayFilter((m, last) -> last, arrayMap((s, t) -> (s.1, t, s.2, s.5, s.6, s.7, s.8, s.9), Words, Times),
+            arrayFilter((m, last) -> last, arrayMap((s, t) -> (s.1, t, s.2, s.5, s.6, s.7, s.8, s.9, s.10, s.11, s.12), Words, Times),
                 arrayPushBack(arrayPopFront(Begins), 1)) AS Last,
             arraySort(m -> (m.1, m.2, m.3), Last) AS Sorted,
             arrayMap((m, before, i) -> i = 1 OR m.1 != before.1,
@@ -44,7 +45,7 @@ SELECT
     transform(M.1,
         ['retail.order.line.placed', 'retail.order.line.shipped', 'retail.order.line.cancelled', 'retail.refund.issued'],
         ['ordered', 'shipped', 'cancelled', 'credited'], '') AS Kind,
-    M.2 AS At, M.7 AS LineId, M.8 AS Sku, M.6 AS Currency,
+    M.2 AS At, M.9 AS OrderId, M.7 AS LineId, M.8 AS Sku, M.10 AS Channel, M.11 AS Reason, M.6 AS Currency,
     if(M.4 IS NULL AND Kind = 'credited', if(First, Returned, 0), M.4) AS Quantity, M.5 AS Amount, First
 FROM cases
 ARRAY JOIN Sorted AS M, Firsts AS First

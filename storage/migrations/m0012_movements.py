@@ -14,7 +14,7 @@ from storage.migrations.m0010_canonical_views import FLAG, KEY, MONEY, NAME, TEX
 from storage.migrations.operations import AddColumn, CreateTable, Migration
 
 MOVEMENTS = {
-    "Kind": NAME, "At": TIME, "LineId": TEXT, "Sku": NAME,
+    "Kind": NAME, "At": TIME, "OrderId": TEXT, "LineId": TEXT, "Sku": NAME, "Channel": NAME, "Reason": NAME,
     "Currency": NAME, "Quantity": f"Nullable(Float64) {ZSTD}", "Amount": MONEY, "First": FLAG,
 }  # fmt: skip
 OF_THE_ORDER = {"SpeaksForOrder": FLAG, "OrderLeftOut": FLAG, "OrderOpen": FLAG, "OrderFilled": FLAG}

@@ -84,7 +84,7 @@ def parse_event(text: str) -> Event | None:
             return None
         raise ValueError(f"unknown word {word!r} in {text!r}")
     order, _, line = case.partition("/")
-    attributes = {"retail.order.id": order, **named}
+    attributes = {"retail.order.id": order, "retail.currency": "EUR", **named}
     if line:
         attributes["retail.order.line.id"] = line
     if "reason" in given:

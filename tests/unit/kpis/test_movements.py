@@ -5,22 +5,28 @@ Movements are what one event told: ordered, shipped, cancelled, credited, each i
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from kpis import KpiJobs, explain, load_catalogue
+from kpis.drill import drill
 from storage import ClickHouse
-from tests.unit.kpis.events import Event
-from tests.unit.kpis.test_view_kpis import O2C, RETURNS, Shop, line, order, sent, told
+from tests.unit.kpis.events import Event, moment
+from tests.unit.kpis.test_view_kpis import EUROS, O2C, PROMOTIONS, RETURNS, Shop, line, order, sent, told
 
 COMPUTED = {
-    "fill_rate", "first_time_fill_rate", "on_time_delivery", "period_fill_rate", "return_rate", "sales_value",
-    "same_day_fill_rate", "stockout_rate",
+    "fill_rate", "first_time_fill_rate", "on_time_delivery", "order_cancellation_rate", "period_fill_rate",
+    "promotion_settlement_accuracy", "return_rate", "sales_value", "same_day_fill_rate", "stockout_rate",
 }  # fmt: skip
 LINE_RATES = {
     "fill_rate": ("line", "unit", "value", "order"),
     "first_time_fill_rate": ("line", "unit"),
     "same_day_fill_rate": ("line", "unit"),
 }
+DAY = timedelta(days=1)
 MONDAY, TUESDAY, WEEK, MONTH = "2026-03-02T00:00", "2026-03-03T00:00", "2026-03-02T00:00", "2026-03-01T00:00"
 
 
@@ -32,6 +38,13 @@ class SmallShop(Shop):
         catalogue = load_catalogue().chosen(lambda one: one.id in COMPUTED)
         self.jobs = KpiJobs(ch, self.clock, catalogue, [tenant], timezone=zone)
 
+    def left_out(self, kpi: str, basis: str, day: str) -> dict[str, int]:
+        """How many were left out on the day, by the reason that the definition gives."""
+        start = moment(day)
+        page = drill(self.ch, self.tenant, load_catalogue().get(kpi), start, start + DAY, "excluded", basis=basis)
+        assert sum(one.cases for one in page.totals.reasons) == page.totals.excluded == len(page.cases)
+        return {one.reason: one.cases for one in page.totals.reasons}
+
 
 @pytest.fixture
 def shop(clickhouse: ClickHouse, tenant: str) -> SmallShop:
@@ -39,11 +52,12 @@ def shop(clickhouse: ClickHouse, tenant: str) -> SmallShop:
 
 
 def sale(case: str, at: str, units: float, amount: str, **more: str) -> Event:
-    return told(O2C, case, "order.line.placed", at, units, **({"order_line_id": "L1", "amount": amount} | more))
+    given = {"order_line_id": "L1", "amount": amount} | EUROS | more
+    return told(O2C, case, "order.line.placed", at, units, **given)
 
 
 def credit(case: str, at: str, units: float | None, amount: str, **more: str) -> Event:
-    return told(RETURNS, case, "refund.issued", at, units, amount=amount, **more)
+    return told(RETURNS, case, "refund.issued", at, units, **({"amount": amount} | EUROS | more))
 
 
 def test_what_left_on_the_day_of_its_order(shop: SmallShop) -> None:
@@ -148,17 +162,44 @@ def test_what_was_cancelled_kept_no_promise(shop: SmallShop) -> None:
     assert shop.told("on_time_delivery", "date", "2026-03-04T00:00") == (1, 1, 0, 0)
 
 
+def test_value_that_was_cancelled(shop: SmallShop) -> None:
+    """O1 stays, O2 is cancelled; O3 failed, O4 has no currency, O5 a negative price."""
+    shop.take(
+        order("O1", "2026-03-02T08:00", **EUROS),
+        replace(order("O2", "2026-03-02T08:00", **EUROS), amount="30"),
+        told(O2C, "O2", "order.cancelled", "2026-03-03T10:00", cancel_reason="out_of_stock"),
+        order("O3", "2026-03-02T08:00", **EUROS),
+        told(O2C, "O3", "order.failed", "2026-03-02T08:01"),
+        order("O4", "2026-03-02T08:00"),
+        replace(order("O5", "2026-03-02T08:00", **EUROS), amount="-1"),
+    )
+    assert shop.told("order_cancellation_rate", "value", MONDAY) == (30 / 40, 2, 3, 0)
+    assert shop.told("order_cancellation_rate", "all", MONDAY) == (1 / 4, 4, 1, 0)
+    assert sum(shop.left_out("order_cancellation_rate", "value", MONDAY).values()) == 3
+
+
+def test_promotions_without_a_currency(shop: SmallShop) -> None:
+    """Settled as claimed in number; in value only what is money."""
+    for case, given in (("M1", EUROS), ("M2", {"currency": "XXX"})):
+        shop.take(
+            told(PROMOTIONS, case, "promotion.claimed", "2026-03-02T08:00", **{"amount": "60"} | given),
+            told(PROMOTIONS, case, "promotion.settled", "2026-03-03T08:00", **{"amount": "45"} | given),
+        )
+    assert shop.told("promotion_settlement_accuracy", "count", MONDAY) == (0, 2, 0, 0)
+    assert shop.told("promotion_settlement_accuracy", "value", MONDAY) == (45 / 60, 1, 1, 0)
+
+
 GOOD = (sale("O1", "2026-03-02T08:00", 2, "100"), credit("R1", "2026-03-02T09:00", 1, "50"))
 WRONG = {
-    "no currency": (sale("B", "2026-03-02T08:00", 2, "70", currency=""), "without a known currency"),
-    "ISO's code for none": (sale("B", "2026-03-02T08:00", 2, "70", currency="XXX"), "without a known currency"),
-    "a code that is none": (sale("B", "2026-03-02T08:00", 2, "70", currency="ZZZ"), "without a known currency"),
-    "a lower case code": (credit("B", "2026-03-02T08:00", 2, "70", currency="eur"), "without a known currency"),
-    "a negative quantity": (sale("B", "2026-03-02T08:00", -2, "70"), "negative amount or quantity"),
-    "a negative amount": (credit("B", "2026-03-02T08:00", 2, "-70"), "negative amount or quantity"),
-    "no amount": (told(O2C, "B", "order.line.placed", "2026-03-02T08:00", 2, order_line_id="L1"), "without an amount"),
+    "no currency": (sale("B", "2026-03-02T08:00", 2, "70", currency=""), "a known currency"),
+    "ISO's code for none": (sale("B", "2026-03-02T08:00", 2, "70", currency="XXX"), "a known currency"),
+    "a code that is none": (sale("B", "2026-03-02T08:00", 2, "70", currency="ZZZ"), "a known currency"),
+    "a lower case code": (credit("B", "2026-03-02T08:00", 2, "70", currency="eur"), "a known currency"),
+    "a negative quantity": (sale("B", "2026-03-02T08:00", -2, "70"), "a negative amount or quantity"),
+    "a negative amount": (credit("B", "2026-03-02T08:00", 2, "-70"), "a negative amount or quantity"),
+    "no amount": (told(O2C, "B", "order.line.placed", "2026-03-02T08:00", 2, order_line_id="L1"), "an amount"),
 }
-"""One event that is wrong, and the reason that its definition gives."""
+"""One event that is wrong, and the end of the reason that the definition gives."""
 
 
 def test_wrong_events_are_left_out_counted_and_shown(shop: SmallShop) -> None:
@@ -166,9 +207,11 @@ def test_wrong_events_are_left_out_counted_and_shown(shop: SmallShop) -> None:
     shop.take(*GOOD, *(event.named(f"B{n}") for n, (event, _) in enumerate(WRONG.values())))
     assert shop.told("sales_value", "net", MONDAY) == (50, 2, len(WRONG), 0)
     assert shop.told("return_rate", "value", MONDAY) == (0.5, 2, len(WRONG), 0)
-    for kpi in ("sales_value", "return_rate"):
-        shown = explain(load_catalogue().get(kpi))["Left out"]
-        assert all(reason in shown for _, reason in WRONG.values())
+    wanted = Counter(reason for _, reason in WRONG.values())
+    for kpi, basis in (("sales_value", "net"), ("return_rate", "value")):
+        found = shop.left_out(kpi, basis, MONDAY)
+        assert {reason.split(" ", 5)[5]: cases for reason, cases in found.items()} == wanted, kpi
+        assert all(reason in explain(load_catalogue().get(kpi))["Left out"] for reason in found)
 
 
 def test_counts_do_not_ask_for_a_currency(shop: SmallShop) -> None:
@@ -195,7 +238,7 @@ def test_wrong_lines_are_left_out_of_fill_rates(shop: SmallShop) -> None:
     days = [f"2026-03-{number:02}" for number, _ in enumerate(WRONG_LINES, 2)]
     events = []
     for day, (parts, _) in zip(days, WRONG_LINES.values(), strict=True):
-        events += [line(f"good {day}", 1, f"{day}T08:00", 2), sent(f"good {day}", 1, f"{day}T09:00", 2)]
+        events += [sale(f"good {day}", f"{day}T08:00", 2, "10"), sent(f"good {day}", 1, f"{day}T09:00", 2)]
         events += [
             told(O2C, f"wrong {day}", f"order.line.{verb}", f"{day}T{at}", units, amount="10", order_line_id=line_id)
             for verb, at, units, line_id in parts
@@ -206,4 +249,6 @@ def test_wrong_lines_are_left_out_of_fill_rates(shop: SmallShop) -> None:
             for basis in bases:
                 assert shop.told(kpi, basis, f"{day}T00:00") == (1, 1, 1, 0), (wrong, kpi, basis)
             assert reason in explain(load_catalogue().get(kpi))["Left out"]
+            ((told_why, cases),) = shop.left_out(kpi, "line", f"{day}T00:00").items()
+            assert (reason in told_why, cases) == (True, 1), (wrong, kpi)
         assert shop.told("stockout_rate", "unit", f"{day}T00:00") == (0, 1, 1, 0), wrong

@@ -40,7 +40,7 @@ def order_lines(draw: st.DrawFn) -> list[Event]:
     events: list[Event] = []
     for order in range(draw(st.integers(1, 4))):
         for line in range(draw(st.integers(1, 3))):
-            case, attributes = f"O{order}", {"retail.order.line.id": f"L{line}"}
+            case, attributes = f"O{order}", {"retail.order.line.id": f"L{line}", "retail.currency": "EUR"}
             ordered = draw(st.integers(1, 4))
 
             def add(name: str, quantity: int, case: str = case, **extra: Any) -> None:

@@ -27,6 +27,7 @@ NOW = moment("2026-04-10T00:00")
 O2C, P2P, RETURNS = "order-to-cash", "procure-to-pay", "return-to-resolution"
 PROMOTIONS, CUSTOMERS, REPLENISH = "promotion-to-settlement", "customer-lifecycle", "forecast-to-replenish"
 RECORDS = ("stock", "price")
+EUROS = {"currency": "EUR"}
 NUMBERS = itertools.count(1)
 
 
@@ -366,12 +367,12 @@ def test_purchases_returns_and_promotions(shop: Shop) -> None:
         told(RETURNS, "R1", "refund.issued", "2026-03-05T08:00", amount="10"),
         told(RETURNS, "R1", "return.closed", "2026-03-06T08:00"),
         told(RETURNS, "R2", "return.requested", "2026-03-02T09:00", 1, return_reason="late"),
-        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T08:00", amount="60"),
-        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T09:00", amount="40"),
-        told(PROMOTIONS, "M1", "promotion.settled", "2026-03-03T09:00", amount="55"),
-        told(PROMOTIONS, "M2", "promotion.claimed", "2026-03-02T09:00", amount="100"),
-        told(PROMOTIONS, "M2", "promotion.settled", "2026-03-04T09:00", amount="100"),
-        told(PROMOTIONS, "M3", "promotion.claimed", "2026-03-02T09:00", amount="7"),
+        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T08:00", amount="60", **EUROS),
+        told(PROMOTIONS, "M1", "promotion.claimed", "2026-03-02T09:00", amount="40", **EUROS),
+        told(PROMOTIONS, "M1", "promotion.settled", "2026-03-03T09:00", amount="55", **EUROS),
+        told(PROMOTIONS, "M2", "promotion.claimed", "2026-03-02T09:00", amount="100", **EUROS),
+        told(PROMOTIONS, "M2", "promotion.settled", "2026-03-04T09:00", amount="100", **EUROS),
+        told(PROMOTIONS, "M3", "promotion.claimed", "2026-03-02T09:00", amount="7", **EUROS),
     )
     assert shop.told("supplier_response_time", "p90", "2026-03-02T00:00") == (7200, 1, 0, 0)
     assert shop.told("supplier_on_time", "first_promise", "2026-03-06T00:00") == (0, 1, 0, 0)
