@@ -69,7 +69,7 @@ WITH
             H.1 AS Day,
             H.2 AS Hour,
             if(max(sum(Spans)) OVER (PARTITION BY Queue, Day) > 0, toFloat64(sum(Spans)),
-                if(sum(Rates) > 0, toFloat64(sum(Rate)) * 3600 / 1e6 / sum(Rates), 0)) AS Messages
+                if(sum(Rates) > 0, toFloat64(sum(Rate)) * 3600 / 1e6 / sum(Rates), 0)) AS Taken
         FROM
         (
             SELECT Queue, AtMs, 1 AS Spans, 0 AS Rates, toInt64(0) AS Rate
@@ -81,13 +81,6 @@ WITH
         )
         ARRAY JOIN arrayFilter(hour -> AtMs >= hour.2 AND AtMs < hour.2 + 3600000, Hours) AS H
         GROUP BY Queue, Day, Hour
-    ),
-    hours AS
-    (
-        SELECT Queue, Day, Hour, Messages, Known, Grew
-        FROM taken
-        LEFT JOIN waits USING (Queue, Hour)
-        WHERE Messages > 0
     )
 SELECT
     toDateTime(intDiv(Day, 1000), 'UTC') AS BucketStart,
@@ -105,21 +98,24 @@ FROM
     SELECT
         Day,
         Name,
-        countIf(Known AND NOT Grew) AS Kept,
-        countIf(Known AND Grew) AS Behind,
-        countIf(NOT Known) AS Unknown,
+        countIf(State = 1) AS Kept,
+        countIf(State = 2) AS Behind,
+        countIf(State = 0) AS Unknown,
         [
-            ('kept_up', maxIf(Messages, Known AND NOT Grew), Kept),
-            ('fell_behind', quantileExactInclusiveIf(0.5)(Messages, Known AND Grew), Behind)
+            ('kept_up', maxIf(Messages, State = 1), Kept),
+            ('fell_behind', quantileExactInclusiveIf(0.5)(Messages, State = 2), Behind)
         ] AS Ways
     FROM
     (
-        SELECT Day, Hour, Queue AS Name, Messages, Known, Grew
-        FROM hours
-        UNION ALL
-        SELECT Day, Hour, '', sumIf(Messages, Known), max(Known), maxIf(Grew, Known)
-        FROM hours
-        GROUP BY Day, Hour
+        SELECT
+            Day,
+            Queue AS Name,
+            max(Known + Known * Grew) AS State,
+            sumIf(Taken, Known OR Name != '') AS Messages
+        FROM taken
+        LEFT JOIN waits USING (Queue, Hour)
+        WHERE Taken > 0
+        GROUP BY GROUPING SETS ((Day, Hour, Name), (Day, Hour))
     )
     GROUP BY Day, Name
 )
