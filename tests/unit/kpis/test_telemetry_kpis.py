@@ -343,6 +343,8 @@ def test_capacity(desk: MakeDesk) -> None:
     here.take(
         *(Gauge(moment(f"2026-03-02T{at}"), age) for at, age in ages.items()),
         *(taken("q", at) for hour, count in messages.items() for at in minutes(f"2026-03-02T{hour}:00", *range(count))),
+        taken("q", moment("2026-03-03T00:10")),
+        Gauge(moment("2026-03-03T00:50"), 5),
     )
     assert here.told("peak_hour_capacity", "2026-03-02T00:00", "kept_up", "queue=mq/q") == (9, 2, 1, 0)
     assert here.told("peak_hour_capacity", "2026-03-02T00:00", "fell_behind", "queue=mq/q") == (7, 2, 1, 0)
@@ -357,6 +359,9 @@ def test_capacity(desk: MakeDesk) -> None:
     assert lower_bound == (pytest.approx(7.2), 1, 0, 1), "demand never came near it"
     assert here.told("peak_hour_capacity", "2026-03-02T00:00", "fell_behind", "queue=mq/r") == ()
     assert here.told("peak_hour_capacity", "2026-03-02T00:00", "kept_up") == (pytest.approx(12.2), 2, 1, 0)
+    assert here.told("peak_hour_capacity", "2026-03-03T00:00", "kept_up") == (None, 0, 1, 0)
+    here.take(Gauge(moment("2026-03-02T23:50"), 5))
+    assert here.told("peak_hour_capacity", "2026-03-03T00:00", "kept_up") == (1, 1, 0, 1), "it holds until midnight"
 
 
 def test_weeks_of_a_statement_need_its_days(tmp_path: Path) -> None:
