@@ -33,59 +33,15 @@ WITH
             arrayFill((n, failed) -> failed, arrayEnumerate(Faults), Faults) AS LastFaults,
             arrayMap((n, last) -> n - last = {recovered_after:Float64}, arrayEnumerate(Faults), LastFaults) AS Proofs,
             arrayPopBack(arrayPushFront(Proofs, 0)) AS Cuts,
-            if(Ats[1] < Begin, arrayLast(at -> at < Begin, Ats), Ats[1]) AS Before,
-            Ats[-1] - Before AS ObservedNs
+            arrayPushFront(arrayPopBack(Ats), Ats[1]) AS Befores,
+            arrayZip(
+                arraySplit((at, cut) -> cut, Ats, Cuts),
+                arraySplit((failed, cut) -> cut, Faults, Cuts),
+                arraySplit((before, cut) -> cut, Befores, Cuts)) AS Chains
         FROM calls
         ARRAY JOIN arrayFilter(day -> At >= day.1 - LookbackNs AND At < day.2, Days) AS Day
         GROUP BY Begin, Edge
         HAVING max(At) >= Begin
-    ),
-    outages AS
-    (
-        SELECT
-            Begin,
-            Edge,
-            Chain.1 AS Ats,
-            Chain.2 AS Faults,
-            indexOf(Faults, 1) AS First,
-            length(Faults) + 1 - indexOf(arrayReverse(Faults), 1) AS Last,
-            arrayCumSum(arraySlice(Faults, First)) AS Sums,
-            First - 1 + arrayFirstIndex((sum, n) -> sum >= {failures_at_least:Float64} AND sum >= {failed_share:Float64} * n,
-                Sums, arrayEnumerate(Sums)) AS Declared,
-            length(Faults) - Last = {recovered_after:Float64} AS Over,
-            Ats[Declared] >= Begin AS IsNew,
-            Over AND Ats[-1] >= Begin AS IsOverNow,
-            Ats[Last + 1] - Ats[First] AS LastedNs,
-            arraySum((at, before, n) -> if(at >= Begin AND n > First AND n <= Last + 1, at - before, 0),
-                Ats, arrayPushFront(arrayPopBack(Ats), Ats[1]), arrayEnumerate(Ats)) AS DownNs
-        FROM
-        (
-            SELECT
-                Begin,
-                Edge,
-                arrayJoin(arrayZip(
-                    arraySplit((at, cut) -> cut, Ats, Cuts),
-                    arraySplit((failed, cut) -> cut, Faults, Cuts))) AS Chain
-            FROM edges
-        )
-        WHERE has(Faults, 1) AND Declared >= First
-    ),
-    found AS
-    (
-        SELECT
-            Begin,
-            Edge,
-            toInt64(0) AS UpNs,
-            -sum(DownNs) AS MinusNs,
-            countIf(IsNew) AS New,
-            countIf(IsOverNow) AS Ended,
-            sumIf(LastedNs, IsOverNow) AS EndedNs,
-            countIf(NOT Over) AS Going
-        FROM outages
-        GROUP BY Begin, Edge
-        UNION ALL
-        SELECT Begin, Edge, ObservedNs, 0, 0, 0, 0, 0
-        FROM edges
     )
 SELECT
     toDateTime(intDiv(Begin, 1000000000), 'UTC') AS BucketStart,
@@ -97,20 +53,39 @@ SELECT
     toFloat64(Way.3) AS Denominator,
     Way.3 AS SampleSize,
     toUInt64(0) AS Excluded,
-    Waiting AS OpenCases
+    Going AS OpenCases
 FROM
 (
     SELECT
         Begin,
         Edge,
-        sum(Going) AS Waiting,
+        countIf(IsOutage AND NOT IsOver) AS Going,
         [
-            ('integration_stability', toFloat64(sum(UpNs) + sum(MinusNs)) / 1e9, sum(New)),
-            ('integration_recovery_time', toFloat64(sum(EndedNs)) / 1e9, sum(Ended))
+            ('integration_stability', toFloat64(sum(UpNs)) / 1e9, countIf(IsOutage AND Ats[Declared] >= Begin)),
+            ('integration_recovery_time', toFloat64(sumIf(Ats[Last + 1] - Ats[First], IsEnd)) / 1e9, countIf(IsEnd))
         ] AS Ways
-    FROM found
+    FROM
+    (
+        SELECT
+            Begin,
+            Edge,
+            Chain.1 AS Ats,
+            Chain.2 AS Faults,
+            indexOf(Faults, 1) AS First,
+            length(Faults) + 1 - indexOf(arrayReverse(Faults), 1) AS Last,
+            arrayCumSum(arraySlice(Faults, greatest(First, 1))) AS Sums,
+            First - 1 + arrayFirstIndex((sum, n) -> sum >= {failures_at_least:Float64} AND sum >= {failed_share:Float64} * n,
+                Sums, arrayEnumerate(Sums)) AS Declared,
+            First > 0 AND Declared >= First AS IsOutage,
+            length(Faults) - Last = {recovered_after:Float64} AS IsOver,
+            IsOutage AND IsOver AND Ats[-1] >= Begin AS IsEnd,
+            arraySum((at, before, n) -> if(at >= Begin AND NOT (IsOutage AND n > First AND n <= Last + 1), at - before, 0),
+                Ats, Chain.3, arrayEnumerate(Ats)) AS UpNs
+        FROM edges
+        ARRAY JOIN Chains AS Chain
+    )
     GROUP BY GROUPING SETS ((Begin, Edge), (Begin))
 )
 ARRAY JOIN Ways AS Way
-WHERE Way.1 = {kpi:String} AND (Way.1 = 'integration_stability' OR Way.3 > 0 OR Waiting > 0)
+WHERE Way.1 = {kpi:String} AND (Way.1 = 'integration_stability' OR Way.3 > 0 OR Going > 0)
 ORDER BY BucketStart, Dimension, DimensionValue

@@ -5,7 +5,7 @@ WITH
     toInt64({hold_s:Float64} * 1000) AS HoldMs,
     arrayMap((a, b) -> (toInt64(toUnixTimestamp(a)) * 1000, toInt64(toUnixTimestamp(b)) * 1000),
         {buckets:Array(DateTime('UTC'))}, {ends:Array(DateTime('UTC'))}) AS Days,
-    arrayFlatten(arrayMap(day -> arrayMap(at -> (day.1, at), range(day.1, day.2, 3600000)), Days)) AS Hours,
+    toInt64(3600000) AS HourMs,
     gauges AS
     (
         SELECT
@@ -37,14 +37,24 @@ WITH
     (
         SELECT
             Queue,
-            Edge.1 AS Hour,
-            maxIf(Whole, NOT Edge.2) AS First,
-            maxIf(Whole, Edge.2) AS Last,
+            Full.1 AS Hour,
+            maxIf(Whole, Full.2 = 0) AS First,
+            maxIf(Whole, Full.2 = 1) AS Last,
             First IS NOT NULL AND Last IS NOT NULL AS Known,
             ifNull(Last > First + {grow_s:Float64} * 1000, 0) AS Grew
-        FROM ages
-        ARRAY JOIN arrayFilter(edge -> AtMs < edge.1 + edge.2 * 3600000 AND edge.1 + edge.2 * 3600000 <= UntilMs,
-            arrayConcat(arrayMap(hour -> (hour.2, 0), Hours), arrayMap(hour -> (hour.2, 1), Hours))) AS Edge
+        FROM
+        (
+            SELECT
+                Queue,
+                Whole,
+                arrayJoin(arrayFilter(day -> day.1 <= UntilMs AND day.2 > AtMs, Days)) AS Day,
+                arrayJoin(range(
+                    greatest(toInt64(floor((AtMs - Day.1) / HourMs)) + 1, 0),
+                    toInt64(floor((least(UntilMs, Day.2) - Day.1) / HourMs)) + 1)) AS Nth,
+                Day.1 + Nth * HourMs AS At
+            FROM ages
+        )
+        ARRAY JOIN arrayFilter(full -> full.1 >= Day.1 AND full.1 < Day.2, [(At, 0), (At - HourMs, 1)]) AS Full
         GROUP BY Queue, Hour
     ),
     spans AS
@@ -66,10 +76,10 @@ WITH
     (
         SELECT
             Queue,
-            H.1 AS Day,
-            H.2 AS Hour,
+            Days[indexOf(arrayMap(day -> AtMs >= day.1 AND AtMs < day.2, Days), 1)].1 AS Day,
+            Day + intDiv(AtMs - Day, HourMs) * HourMs AS Hour,
             if(max(sum(Spans)) OVER (PARTITION BY Queue, Day) > 0, toFloat64(sum(Spans)),
-                if(sum(Rates) > 0, toFloat64(sum(Rate)) * 3600 / 1e6 / sum(Rates), 0)) AS Messages
+                if(sum(Rates) > 0, toFloat64(sum(Rate)) * 3600 / 1e6 / sum(Rates), 0)) AS Taken
         FROM
         (
             SELECT Queue, AtMs, 1 AS Spans, 0 AS Rates, toInt64(0) AS Rate
@@ -79,15 +89,8 @@ WITH
             FROM gauges
             WHERE NOT IsAge AND Whole IS NOT NULL
         )
-        ARRAY JOIN arrayFilter(hour -> AtMs >= hour.2 AND AtMs < hour.2 + 3600000, Hours) AS H
+        WHERE Day > 0
         GROUP BY Queue, Day, Hour
-    ),
-    hours AS
-    (
-        SELECT Queue, Day, Hour, Messages, Known, Grew
-        FROM taken
-        LEFT JOIN waits USING (Queue, Hour)
-        WHERE Messages > 0
     )
 SELECT
     toDateTime(intDiv(Day, 1000), 'UTC') AS BucketStart,
@@ -105,21 +108,24 @@ FROM
     SELECT
         Day,
         Name,
-        countIf(Known AND NOT Grew) AS Kept,
-        countIf(Known AND Grew) AS Behind,
-        countIf(NOT Known) AS Unknown,
+        countIf(State = 1) AS Kept,
+        countIf(State = 2) AS Behind,
+        countIf(State = 0) AS Unknown,
         [
-            ('kept_up', maxIf(Messages, Known AND NOT Grew), Kept),
-            ('fell_behind', quantileExactInclusiveIf(0.5)(Messages, Known AND Grew), Behind)
+            ('kept_up', maxIf(Messages, State = 1), Kept),
+            ('fell_behind', quantileExactInclusiveIf(0.5)(Messages, State = 2), Behind)
         ] AS Ways
     FROM
     (
-        SELECT Day, Hour, Queue AS Name, Messages, Known, Grew
-        FROM hours
-        UNION ALL
-        SELECT Day, Hour, '', sumIf(Messages, Known), max(Known), maxIf(Grew, Known)
-        FROM hours
-        GROUP BY Day, Hour
+        SELECT
+            Day,
+            Queue AS Name,
+            max(Known + Known * Grew) AS State,
+            sumIf(Taken, Known OR Name != '') AS Messages
+        FROM taken
+        LEFT JOIN waits USING (Queue, Hour)
+        WHERE Taken > 0
+        GROUP BY GROUPING SETS ((Day, Hour, Name), (Day, Hour))
     )
     GROUP BY Day, Name
 )
