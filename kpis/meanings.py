@@ -42,7 +42,19 @@ def meaning(definition: KpiDefinition) -> str:
     said.append(sorted(definition.parameters.items()))
     said.append([one.when for one in definition.excluded])
     said.append(
-        [(one.id, one.statistic, one.at, one.where, one.numerator, one.denominator) for one in definition.bases]
+        [
+            (
+                one.id,
+                one.statistic,
+                one.at,
+                one.where,
+                one.open,
+                one.numerator,
+                one.denominator,
+                None if one.excluded is None else [each.when for each in one.excluded],
+            )
+            for one in definition.bases
+        ]
     )
     return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
 
