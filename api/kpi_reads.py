@@ -73,7 +73,7 @@ class KpiStoryReads:
             return ()
         found = breakdown(
             self._services.ch, tenant, of.catalogue.get(story.kpi_id), state.by or story.dimensions[0], story.start,
-            story.end, basis=story.basis, timezone=of.calendar.timezone,
+            story.end, basis=story.basis, timezone=of.calendar.timezone, now=self._services.clock.now(),
         )  # fmt: skip
         return [
             SplitPart(
@@ -92,7 +92,7 @@ class KpiStoryReads:
             return drill(
                 self._services.ch, tenant, definition, story.start, story.end, role, basis=story.basis,
                 dimension=state.by, value=state.value, timezone=of.calendar.timezone, largest=story.unit != "ratio",
-                after=state.after, limit=CASES,
+                after=state.after, limit=CASES, now=self._services.clock.now(),
             )  # fmt: skip
 
         bad = "numerator" if story.unit == "ratio" and story.direction == "down" else "misses"

@@ -4,6 +4,9 @@ It is added up from the facts of the same measure that the stored buckets come f
 up to the total and the total is what the buckets of the period say: numerator, denominator, counted, left out and open.
 Of a median or p90 only these add up, not the value. Many values: the ones with the most cases have a part each, the
 others one together. The definitions that are a statement are split by what they store, in whole hours.
+
+Of a level (what is open at the end of a bucket, and its age) the period's end alone matters: its facts are the subjects
+that had begun by then, and those that had not ended make the number. See `kpis.levels`.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
-from kpis.definitions import KpiDefinition
-from kpis.levels import snapshot
-from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters, value_of
+from kpis.definitions import LEVELS, KpiDefinition, Statistic
+from kpis.measures import COUNTED, MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters, value_of
+from kpis.periods import Calendar
 from kpis.views import view
 from metrics.read_models import sql_second
 from storage import load_sql
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from storage import ClickHouse
 
 PARTS, MOST_PARTS = 12, 200
+HOUR = 3_600
+ENDED = 3
+"""State of a subject of a level that had begun and ended."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
 SPLIT, FACTS, TABLE, WITHIN = "/*split*/", "/*facts*/", "/*table*/", "/*within*/"
 
@@ -83,8 +89,12 @@ def breakdown(
     basis: str = "",
     timezone: str = "UTC",
     most: int = PARTS,
+    now: datetime | None = None,
 ) -> Breakdown:
-    """Splits the number of [start, end); basis '' is the definition's first. Raises InvalidInput."""
+    """Splits the number of [start, end); basis '' is the definition's first. Raises InvalidInput.
+
+    now: of a level whose period is not over, until when it is told.
+    """
     require_period(start, end)
     chosen = require_basis(definition, basis)
     names = dimension_names(definition)
@@ -95,7 +105,8 @@ def breakdown(
     if not 1 <= most <= MOST_PARTS:
         raise InvalidInput(f"there are 1 to {MOST_PARTS} parts, got {most}")
     if definition.view:
-        total, parts = _computed(ch, tenant, snapshot(definition, end), chosen, dimension, start, end, timezone, most)
+        period = Period(start, end, timezone, now)
+        total, parts = _computed(ch, tenant, definition, chosen, dimension, period, most)
     else:
         total, parts = _stored(ch, tenant, definition, chosen, dimension, start, end, most)
     return Breakdown(
@@ -107,6 +118,12 @@ def breakdown(
 def measure_of(definition: KpiDefinition, basis: str) -> Measure:
     """The measure that a basis of a definition over a view is told from."""
     return next(one for one in measures([definition]) if any(name == basis for name, _ in one.statistics))
+
+
+def statistic_of(definition: KpiDefinition, basis: str) -> Statistic:
+    """What a basis tells of its measure."""
+    chosen = definition.basis(basis)
+    return (chosen.statistic if chosen else None) or definition.statistic
 
 
 def require_basis(definition: KpiDefinition, basis: str) -> str:
@@ -133,13 +150,27 @@ def require_period(start: datetime, end: datetime) -> None:
         )
 
 
-def period_parameters(measure: Measure, tenant: str, start: datetime, end: datetime, timezone: str) -> dict[str, Any]:
-    """What every statement over a measure's facts of a period is given."""
-    seconds = {"low": int(start.timestamp()), "high": int(end.timestamp())}
-    return {**parameters([measure]), "tenant": tenant, "tz": timezone, **seconds}
+@dataclass(frozen=True)
+class Period:
+    """A period as a tenant's hours count it; now: until when what is not over is told, None for all of it."""
+
+    start: datetime
+    end: datetime
+    timezone: str
+    now: datetime | None
+
+    def given(self, measure: Measure, statistic: Statistic, tenant: str) -> dict[str, Any]:
+        """What every statement over a measure's facts of the period is given."""
+        low, high = int(self.start.timestamp()), int(self.end.timestamp())
+        if measure.level:
+            low = 0
+            if self.now is not None:
+                hour = int(Calendar(self.timezone).start("hour", self.now).timestamp())
+                high = min(high, hour + HOUR if statistic == "level" else hour)
+        return {**parameters([measure]), "tenant": tenant, "tz": self.timezone, "low": low, "high": high}
 
 
-def filled(statement: str, measure: Measure, split: str) -> str:
+def filled(statement: str, measure: Measure, statistic: Statistic, split: str) -> str:
     """A statement with the measure's facts, its view's table and the expression that splits them.
 
     Rows outside of the period are dropped before their facts are made: that is most of the work.
@@ -147,7 +178,32 @@ def filled(statement: str, measure: Measure, split: str) -> str:
     second = own_parameters(measure.definition, f"toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC'))")
     text = load_sql("kpis", statement).replace(TABLE, view(measure.view).table)
     text = text.replace(WITHIN, f"{second} >= {{low:Int64}} AND {second} < {{high:Int64}}")
-    return text.replace(FACTS, facts_sql([measure])).replace(SPLIT, split)
+    facts = _standing(measure, statistic) if measure.level else facts_sql([measure])
+    return text.replace(FACTS, facts).replace(SPLIT, split)
+
+
+def _standing(measure: Measure, statistic: Statistic) -> str:
+    """The fact of a subject that had begun at the end of the period: whether it had ended, and how long it stood."""
+    at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (measure.at, measure.definition.until))
+    lasts = f"({measure.at}) IS NOT NULL AND ifNull(toBool({measure.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
+    ended = f"ifNull(toUnixTimestamp(toDateTime64({measure.definition.until}, 0, 'UTC')) < {{high:Int64}}, 0)"
+    age = f"{{high:Int64}} * {MILLIONTHS} - intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
+    figures = f"toInt64({MILLIONTHS}), toInt64(0)" if statistic == "level" else f"toInt64({age}), toInt64({MILLIONTHS})"
+    second = f"ifNull(toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC')), 0)"
+    fact = f"(toUInt16(0), {second}, toUInt8(multiIf(NOT ({lasts}), 0, {ended}, {ENDED}, {COUNTED})), {figures})"
+    return own_parameters(measure.definition, f"arrayFilter(f -> f.3 != 0, [{fact}])")
+
+
+def figures_of(statistic: Statistic, row: Sequence[Any]) -> Figures:
+    """From sums of millionths, numbers of subjects (counted, left out, open, ended) and percentiles."""
+    numerator, denominator = int(row[0]) / MILLIONTHS, int(row[1]) / MILLIONTHS
+    counted, left_out, opened, ended = (int(part) for part in row[2:6])
+    if statistic in LEVELS:
+        value: float | None = float(counted) if statistic == "level" else numerator / denominator if counted else None
+        return Figures(value, numerator, 1.0 if statistic == "level" else denominator, counted + ended, 0, 0)
+    percentiles = [share / MILLIONTHS for share in row[6]]
+    value = value_of(statistic, (numerator, denominator, counted, *percentiles))
+    return Figures(value, numerator, denominator, counted, left_out, opened)
 
 
 def _computed(
@@ -156,22 +212,17 @@ def _computed(
     definition: KpiDefinition,
     basis: str,
     dimension: str,
-    start: datetime,
-    end: datetime,
-    timezone: str,
+    period: Period,
     most: int,
 ) -> tuple[Figures, list[Part]]:
     measure, split = measure_of(definition, basis), definition.breakdowns[dimension]
-    statistic = next(told for name, told in measure.statistics if name == basis)
-    asked = period_parameters(measure, tenant, start, end, timezone)
-    found = ch.query(filled("breakdown_values", measure, split), {**asked, "limit": most}).rows
+    statistic = statistic_of(definition, basis)
+    asked = period.given(measure, statistic, tenant)
+    found = ch.query(filled("breakdown_values", measure, statistic, split), {**asked, "limit": most}).rows
     top, values = [str(value) for value, _ in found], int(found[0][1]) if found else 0
     total, parts = Figures(None, 0.0, 0.0, 0, 0, 0), []
-    for kind, part, *row in ch.query(filled("breakdown", measure, split), {**asked, "top": top}).rows:
-        numerator, denominator = int(row[0]) / MILLIONTHS, int(row[1]) / MILLIONTHS
-        percentiles = [share / MILLIONTHS for share in row[5]]
-        value = value_of(statistic, (numerator, denominator, row[2], *percentiles))
-        figures = Figures(value, numerator, denominator, int(row[2]), int(row[3]), int(row[4]))
+    for kind, part, *row in ch.query(filled("breakdown", measure, statistic, split), {**asked, "top": top}).rows:
+        figures = figures_of(statistic, row)
         if kind == 0:
             total = figures
         else:

@@ -7,7 +7,7 @@ have taken in what was received.
 
 Roles: `counted` (all that were decided), `numerator` (of a share or a count: those that contribute to it), `misses` (of
 a share: those that are not, or not wholly, in the numerator; of a time: those that are worse than the target), `open`,
-`excluded` (each with its reason).
+`excluded` (each with its reason). Of a level there are `counted` alone: what stands.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core import InvalidInput
-from kpis.breakdown import filled, measure_of, period_parameters, require_basis, require_period
-from kpis.definitions import KpiDefinition
-from kpis.levels import snapshot
+from kpis.breakdown import ENDED, Period, filled, measure_of, require_basis, require_period, statistic_of
+from kpis.definitions import LEVELS, KpiDefinition
 from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN, Measure
 from kpis.views import RECORDS, view
 
@@ -121,8 +120,11 @@ def drill(
     largest: bool = False,
     after: str = "",
     limit: int = PAGE,
+    now: datetime | None = None,
 ) -> CasePage:
-    """The cases of [start, end) in the order of their keys, or the largest contributions first.
+    """The cases of [start, end) in the order of their keys, or the largest contributions first (of a level the oldest).
+
+    Of a level the cases are those that stand at the end of the period, or `now` when it is not over.
 
     dimension: its value is told of each case; with a value ('' is one: not told) only the cases that have it are
     there. after: what a page gave as `following`. Raises InvalidInput that says what there is.
@@ -139,15 +141,15 @@ def drill(
         raise InvalidInput(f"{definition.id} has no dimension {dimension[:80]!r}", hint=f"it has {names}")
     if not 1 <= limit <= MOST:
         raise InvalidInput(f"a page has 1 to {MOST} cases, got {limit}")
-    definition = snapshot(definition, end)
     condition, bound = _condition(definition, chosen, role)
-    measure = measure_of(definition, chosen)
+    measure, statistic = measure_of(definition, chosen), statistic_of(definition, chosen)
     split = definition.breakdowns[dimension] if dimension else "''"
-    asked = period_parameters(measure, tenant, start, end, timezone)
+    asked = Period(start, end, timezone, now).given(measure, statistic, tenant)
     asked |= {"narrowed": int(bool(dimension) and value is not None), "value": value or ""}
     rank, stream, case, subject = _cursor(after)
     page = {"largest": int(largest), "rank": rank, "stream": stream, "case": case, "subject": subject}
-    text = filled("drill_cases", measure, split).replace("/*role*/", condition)
+    by = "toInt64(DrillAt)" if statistic == "level" else "-DrillN"
+    text = filled("drill_cases", measure, statistic, split).replace("/*role*/", condition).replace("/*rank*/", by)
     rows = ch.query(text, {**asked, **page, "bound": bound, "limit": limit + 1}).rows
     cases = tuple(
         DrilledCase(
@@ -166,7 +168,7 @@ def drill(
     last = rows[limit - 1] if len(rows) > limit else None
     following = "" if last is None else _written((int(last[8]), str(last[0]), str(last[1]), str(last[2])))
     of_cases = view(definition.view).source is not RECORDS
-    totals = _totals(ch.query(filled("drill_totals", measure, split), asked).rows, measure)
+    totals = _totals(ch.query(filled("drill_totals", measure, statistic, split), asked).rows, measure)
     return CasePage(
         definition.id, definition.version, definition.unit, chosen, of_cases, role, start, end, totals, cases, following
     )
@@ -174,6 +176,8 @@ def drill(
 
 def roles(definition: KpiDefinition, basis: str) -> tuple[str, ...]:
     """The roles that can be asked for of this basis."""
+    if statistic_of(definition, basis) in LEVELS:
+        return ("counted",)
     measured = _is_measured(definition, basis)
     without = set() if _is_share(definition, basis) else {"misses"}
     if measured:
@@ -198,16 +202,11 @@ def _condition(definition: KpiDefinition, basis: str, role: str) -> tuple[str, i
 
 
 def _is_share(definition: KpiDefinition, basis: str) -> bool:
-    return _statistic(definition, basis) == "ratio" and definition.unit == "ratio"
+    return statistic_of(definition, basis) == "ratio" and definition.unit == "ratio"
 
 
 def _is_measured(definition: KpiDefinition, basis: str) -> bool:
-    return _statistic(definition, basis) in ("mean", "median", "p90")
-
-
-def _statistic(definition: KpiDefinition, basis: str) -> str:
-    chosen = definition.basis(basis)
-    return (chosen.statistic if chosen else None) or definition.statistic
+    return statistic_of(definition, basis) in ("mean", "median", "p90")
 
 
 def _totals(rows: Iterable[Sequence[Any]], measure: Measure) -> CaseTotals:
@@ -217,7 +216,7 @@ def _totals(rows: Iterable[Sequence[Any]], measure: Measure) -> CaseTotals:
     return CaseTotals(
         numerator / MILLIONTHS,
         denominator / MILLIONTHS,
-        counted,
+        counted + by_state.get(ENDED, (0, 0, 0))[0],
         sum(one.cases for one in reasons),
         by_state.get(OPEN, (0, 0, 0))[0],
         tuple(sorted(reasons, key=lambda one: -one.cases)),

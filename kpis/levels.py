@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
-from kpis.definitions import KpiDefinition
 from kpis.measures import MILLIONTHS, Measure
 from kpis.periods import Calendar, Grain
 from storage import load_sql
@@ -30,35 +29,6 @@ if TYPE_CHECKING:
 HOURS_BACK = timedelta(days=32)
 YEARS_BACK = timedelta(days=3 * 366)
 GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month")
-
-
-def snapshot(definition: KpiDefinition, at: datetime) -> KpiDefinition:
-    """What is open at a moment, as an ordinary definition: each open subject is a fact of the second before.
-
-    So a level can be split, and the cases behind it be listed, like any other number. Another definition is itself.
-    """
-    if not definition.level:
-        return definition
-    moment = f"toDateTime({int(at.timestamp())}, 'UTC')"
-
-    def stands(begins: str) -> str:
-        last = f"({definition.until}) IS NULL OR ({definition.until}) >= {moment}"
-        return f"({definition.where or 'true'}) AND ({begins}) < {moment} AND ({last})"
-
-    age = f"dateDiff('microsecond', toDateTime64({definition.at}, 9, 'UTC'), toDateTime64({moment}, 9, 'UTC')) / 1e6"
-    aged = definition.statistic == "age"
-    return replace(
-        definition,
-        at=f"{moment} - 1",
-        until="",
-        where=stands(definition.at),
-        numerator=age if aged else "1",
-        statistic="mean" if aged else "sum",
-        bases=tuple(
-            one.model_copy(update={"at": "", "where": stands(one.at or definition.at), "statistic": None})
-            for one in definition.bases
-        ),
-    )
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,9 @@ def kpi_breakdown(
     The value '' of a part is that of cases that did not tell; `other` is true of what is beyond the first parts.
     """
     found, who, definition, since, until, timezone = _asked(request, kpi_id, start, end)
-    split = breakdown(found.ch, who, definition, by, since, until, basis=basis, timezone=timezone, most=parts)
+    split = breakdown(
+        found.ch, who, definition, by, since, until, basis=basis, timezone=timezone, most=parts, now=found.clock.now()
+    )
     return {**jsonable(split), "timezone": timezone}
 
 
@@ -131,7 +133,7 @@ def kpi_cases(
         raise InvalidInput("value needs the dimension that it is of", hint=f"add by: {_names(definition)}")
     page = drill(
         found.ch, who, definition, since, until, role, basis=basis, dimension=by, value=value, timezone=timezone,
-        largest=order == "largest", after=after, limit=limit,
+        largest=order == "largest", after=after, limit=limit, now=found.clock.now(),
     )  # fmt: skip
     told = jsonable(replace(page, cases=()))
     return {

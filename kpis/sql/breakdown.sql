@@ -6,6 +6,7 @@ SELECT
     countIf(State = 1) AS Counted,
     countIf(State >= 10) AS LeftOut,
     countIf(State = 2) AS Open,
+    countIf(State = 3) AS Ended,
     quantilesExactInclusiveIf(0.5, 0.9)(N, State = 1) AS Percentiles
 FROM
 (

@@ -5,7 +5,7 @@ FROM
     SELECT
         Stream, CaseId, Subject, DrillSplit,
         DrillFact.2 AS DrillAt, DrillFact.3 AS DrillState, DrillFact.4 AS DrillN, DrillFact.5 AS DrillD,
-        if({largest:UInt8}, -DrillN, toInt64(0)) AS DrillRank
+        if({largest:UInt8}, /*rank*/, toInt64(0)) AS DrillRank
     FROM
     (
         SELECT

@@ -24,8 +24,8 @@ CATALOGUE = load_catalogue()
 ZONE = "Europe/Berlin"
 NUMBERS = itertools.count(1)
 CHOSEN = (
-    "on_time_in_full", "first_time_fill_rate", "order_cycle_time", "orders_placed", "return_cycle_time",
-    "touchpoints_per_case", "exception_resolution_time", "order_fallout_rate",
+    "on_time_in_full", "first_time_fill_rate", "order_cycle_time", "orders_placed", "touchpoints_per_case",
+    "order_backlog", "order_backlog_age",
 )  # fmt: skip
 MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
 
@@ -137,6 +137,25 @@ def test_the_largest_come_first_when_asked_for(shop: FewShop) -> None:
     assert [one.case_id for one in found] == ["O2", "O1", "O5"]
 
 
+def test_a_level_is_what_stands_at_the_end(shop: FewShop) -> None:
+    """On the third four orders wait, on the fifth the one that nobody sent; the failed one never counts."""
+    for day, ids in ((3, ["O1", "O2", "O3", "O5"]), (5, ["O3"])):
+        start, end = moment(f"2026-03-0{day}T00:00"), moment(f"2026-03-0{day + 1}T00:00")
+        for kpi in ("order_backlog", "order_backlog_age"):
+            definition = CATALOGUE.get(kpi)
+            (stored,) = series(shop.ch, shop.tenant, kpi, start=start, end=end)
+            page = drill(shop.ch, shop.tenant, definition, start, end, now=shop.clock.now(), largest=True)
+            assert sorted(one.case_id for one in page.cases) == ids
+            assert (page.totals.numerator, page.totals.sample_size) == (stored.numerator, stored.sample_size)
+            split = breakdown(shop.ch, shop.tenant, definition, "channel", start, end, now=shop.clock.now())
+            assert (split.total.value, split.total.denominator) == (stored.value, stored.denominator)
+            assert sum(part.figures.numerator for part in split.parts) == stored.numerator
+        assert page.cases[0].case_id == ids[0], "the oldest first"
+    assert roles(CATALOGUE.get("order_backlog"), "all") == ("counted",)
+    with pytest.raises(InvalidInput, match="has no misses"):
+        drill(shop.ch, shop.tenant, CATALOGUE.get("order_backlog"), *MARCH, "misses")
+
+
 def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str) -> None:
     at = moment("2026-03-02T09:00")
     calls = [Call("a->b", at, number, number < 2) for number in range(4)] + [Call("b->c", at, 9), Call("c->d", at, 10)]
@@ -166,17 +185,29 @@ def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, eve
     shop.take(*events)
     for kpi, definition in ((one, CATALOGUE.get(one)) for one in CHOSEN):
         for basis in definition.basis_ids[:2]:
-            for stored in series(clickhouse, shop.tenant, kpi, basis):
+            days = series(clickhouse, shop.tenant, kpi, basis)
+            for stored in (days[0], days[-1]) if definition.level and days else days:  # a level stands every day
                 check(shop, definition, stored)
 
 
 def check(shop: FewShop, definition: KpiDefinition, stored: KpiValue) -> None:
     start, end = stored.bucket_start, Calendar(ZONE).end("day", stored.bucket_start)
-    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE}
+    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE, "now": shop.clock.now()}
+    level = definition.level
     counted = shop.all_cases(definition.id, start, end, **asked)
     assert sum(one.numerator for one in counted) == pytest.approx(stored.numerator, abs=1e-6)
-    assert sum(one.denominator for one in counted) == pytest.approx(stored.denominator, abs=1e-6)
-    assert len(counted) == len({(one.stream, one.case_id, one.subject) for one in counted}) == stored.sample_size
+    if definition.statistic != "level":
+        assert sum(one.denominator for one in counted) == pytest.approx(stored.denominator, abs=1e-6)
+    distinct = len({(one.stream, one.case_id, one.subject) for one in counted})
+    assert len(counted) == distinct == (stored.denominator if definition.statistic == "age" else distinct)
+    if level:
+        drilled = drill(shop.ch, shop.tenant, definition, start, end, **asked).totals
+        assert (drilled.numerator, drilled.sample_size) == (stored.numerator, stored.sample_size)
+        split = breakdown(shop.ch, shop.tenant, definition, "channel", start, end, most=1, **asked)
+        assert (split.total.value, split.total.sample_size) == (stored.value, stored.sample_size)
+        assert sum(part.figures.numerator for part in split.parts) == pytest.approx(stored.numerator, abs=1e-6)
+        return
+    assert distinct == stored.sample_size
     excluded = shop.all_cases(definition.id, start, end, "excluded", **asked)
     assert len(excluded) == stored.excluded
     assert all(one.reason for one in excluded)
