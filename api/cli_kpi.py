@@ -143,6 +143,7 @@ def _write(
         export_kpis(
             stores.ch, definitions.of(tenant), clock, tenant, kind, out, happenings,
             kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,
+            state=stores.state,
         )  # fmt: skip
 
 

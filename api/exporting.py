@@ -11,7 +11,8 @@ from core import Clock
 from kpis import TenantKpis
 from kpis.exports.build import ExportQuestion, build_report, require_grain, usual_start
 from kpis.exports.formats import ExportFormat, file_name
-from storage import ClickHouse
+from kpis.value.baselines import Baselines
+from storage import ClickHouse, StateDb
 
 WITH_LISTS = ("xlsx", "pdf")
 """Formats that have room for more than values."""
@@ -32,16 +33,21 @@ def export_kpis(
     grain: str = "day",
     dimensions: Sequence[str] = (),
     dimension_values: Sequence[str] = (),
+    state: StateDb | None = None,
 ) -> str:
-    """Writes the file; returns a name for it. Without an end it is now, without a start the grain's usual period.
+    """Writes the file, with the baselines in `state`; returns a name for it.
 
+    Without an end it is now, without a start the grain's usual period.
     Raises what `build_report` does.
     """
     now = clock.now()
     until = end or now
     since = start or usual_start(require_grain(grain), until)
     question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
-    report = build_report(ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone)
+    baselines = Baselines(state, clock).in_force(tenant) if state else {}
+    report = build_report(
+        ch, tenant, kpis_of.catalogue, question, now=now, timezone=kpis_of.calendar.timezone, baselines=baselines
+    )
     if kind.name in WITH_LISTS:
         report = happenings.told(report)
     kind.write(report, cast(BinaryIO, file))

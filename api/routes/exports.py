@@ -68,6 +68,7 @@ def export(
             grain=grain,
             dimensions=dimension or (),
             dimension_values=dimension_value or (),
+            state=found.state,
         )
         file.seek(0, SEEK_END)
         size = file.tell()

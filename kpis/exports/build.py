@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,8 @@ from kpis.definitions import Catalogue, KpiDefinition
 from kpis.exports.buckets import LENGTHS, bucket_count, last_over, period_before
 from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries
 from kpis.periods import Calendar, Grain
+from kpis.value.headlines import Told, change_intervals
+from kpis.value.questions import Period
 from kpis.values import FIRST, LAST, STORED, explain
 from metrics.read_models import as_utc, sql_second
 from storage import load_sql
@@ -92,12 +95,13 @@ def build_report(
     brand: Brand | None = None,
     report_id: str = "",
     page: int = PAGE,
+    baselines: Mapping[tuple[str, int, str], float] = MappingProxyType({}),
 ) -> Report:
     """The report; its points are read when they are asked for, in any order and as often as wanted.
 
-    timezone: the IANA name of the zone in which the jobs count days. page: how many points are read at a time. Raises
-    NotFound for an unknown KPI, InvalidInput for an unknown grain or dimension or an inverted period, TooLarge for more
-    than can be exported at once.
+    baselines: the frozen values in force by KPI, version and basis. timezone: the IANA name of the zone in which the
+    jobs count days. page: how many points are read at a time. Raises NotFound for an unknown KPI, InvalidInput for an
+    unknown grain or dimension or an inverted period, TooLarge for more than can be exported at once.
     """
     definitions = _checked(catalogue, question)
     zone, calendar = ZoneInfo(timezone), Calendar(timezone)
@@ -105,7 +109,7 @@ def build_report(
     by_kpi: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in found:
         by_kpi[row["KpiId"]].append(row)
-    headlines = _headlines(ch, tenant, definitions, question, now, zone)
+    headlines = _headlines(ch, tenant, definitions, question, now, calendar, baselines)
     kpis = []
     for definition in definitions:
         rows = by_kpi[definition.id]
@@ -323,9 +327,11 @@ def _headlines(
     definitions: Sequence[KpiDefinition],
     question: ExportQuestion,
     now: datetime,
-    zone: ZoneInfo,
+    calendar: Calendar,
+    baselines: Mapping[tuple[str, int, str], float],
 ) -> dict[str, Headline]:
     """By KPI, of its first basis; none for a KPI without a total in the period."""
+    zone = ZoneInfo(calendar.timezone)
     before = period_before(question.start, question.end, zone)
     params = {
         "tenant": tenant,
@@ -337,12 +343,68 @@ def _headlines(
         "shares": [one.settled_open_share for one in definitions],
     }
     rows = ch.query(load_sql("kpis", "export_headlines"), params | _versions(definitions)).dicts()
-    headlines = {}
+    headlines, told = {}, []
+    spans = _Spans(calendar, require_grain(question.grain), before, question.start, question.end)
     for definition in definitions:
         own = [row for row in rows if (row["KpiId"], row["Basis"]) == (definition.id, definition.basis_ids[0])]
         if current := [row for row in own if row["Current"]]:
-            headlines[definition.id] = _headline(definition, current, [row for row in own if not row["Current"]])
-    return headlines
+            earlier = [row for row in own if not row["Current"]]
+            one = _headline(definition, current, earlier)
+            frozen = baselines.get((definition.id, definition.version, definition.basis_ids[0]))
+            headlines[definition.id] = replace(one, baseline=frozen)
+            told += _told(definition, one, current, earlier, spans, now)
+    intervals = change_intervals(ch, tenant, told, calendar.timezone)
+    return {
+        kpi: replace(one, change_low=intervals[kpi][0], change_high=intervals[kpi][1]) if kpi in intervals else one
+        for kpi, one in headlines.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The stretches of time that the buckets of both periods fill."""
+
+    calendar: Calendar
+    grain: Grain
+    before: datetime
+    start: datetime
+    end: datetime
+
+    def whole(self) -> tuple[Period, Period] | None:
+        """Both periods, from their first bucket's beginning to their last one's end; None where one has no bucket."""
+        first, middle, last = (self._next(at) for at in (self.before, self.start, self.end))
+        return (Period(first, middle), Period(middle, last)) if first < middle < last else None
+
+    def bucket(self, row: Mapping[str, Any]) -> Period:
+        """The newest bucket of a row."""
+        start = as_utc(row["NewestStart"])
+        return Period(start, self.calendar.end(self.grain, start))
+
+    def _next(self, at: datetime) -> datetime:
+        """Where the first bucket begins that does not begin before `at`."""
+        begins = self.calendar.start(self.grain, at)
+        return begins if begins == at else self.calendar.end(self.grain, begins)
+
+
+def _told(
+    definition: KpiDefinition,
+    one: Headline,
+    current: Sequence[Mapping[str, Any]],
+    earlier: Sequence[Mapping[str, Any]],
+    spans: _Spans,
+    now: datetime,
+) -> list[Told]:
+    """The change and the samples behind it; none where there is no change, or a count is not over yet."""
+    if one.value is None or one.previous is None:
+        return []
+    if definition.statistic == "sum" or definition.unit in RATIO_OF_SUMS:
+        if (periods := spans.whole()) is None or (definition.statistic == "sum" and periods[1].end > now):
+            return []
+    else:
+        rows = [next(row for row in each if row["Settled"]) for each in (earlier, current)]
+        periods = spans.bucket(rows[0]), spans.bucket(rows[1])
+    subjects = one.sample_size + sum(row["Samples"] for row in earlier)
+    return [Told(definition, periods[0], periods[1], one.previous, one.value, subjects)]
 
 
 def _headline(

@@ -1,5 +1,4 @@
--- The stored hours of a KPI that no view tells case by case: for each period the sums over its hours, and of their squares and
--- products. An hour stands for a case.
+-- Stored buckets of a KPI in the place of cases: for each period the sums over them, and of their squares and products.
 SELECT
     P.1 AS Period,
     sum(SampleSize) AS Subjects, sum(Excluded) AS LeftOut, sum(OpenCases) AS Open,
@@ -16,7 +15,7 @@ FROM
         AND Basis = {basis:String}
         AND Dimension = {dimension:String}
         AND DimensionValue = {dimension_value:String}
-        AND Grain = 'hour'
+        AND Grain = {grain:String}
 )
 ARRAY JOIN {periods:Array(Tuple(UInt8, Int64, Int64))} AS P
 WHERE toInt64(toUnixTimestamp(BucketStart)) >= P.2 AND toInt64(toUnixTimestamp(BucketStart)) < P.3

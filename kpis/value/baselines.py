@@ -146,6 +146,17 @@ class Baselines:
         with self._state.connect() as connection:
             return [_baseline(row) for row in connection.execute(query.limit(MOST_SHOWN)).mappings()]
 
+    def in_force(self, tenant: str) -> dict[tuple[str, int, str], float]:
+        """The values in force of whole KPIs, by KPI, version and basis."""
+        table = KPI_BASELINES.c
+        query = (
+            select(table.kpi_id, table.version, table.basis, table.value)
+            .where(table.tenant == tenant, table.dimension == "", table.stream == "")
+            .order_by(table.id)
+        )
+        with self._state.connect() as connection:
+            return {(kpi, version, basis): value for kpi, version, basis, value in connection.execute(query)}
+
 
 def compare_with_baseline(
     found: Baseline | OtherVersion | NoBaseline, now: Sample, direction: Direction, level: float = LEVEL

@@ -97,7 +97,7 @@ def observe_all(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, 
             found |= _of_view(ch, tenant, name, wanted, part, tz)
         else:
             for cell in wanted:
-                found[cell] = _of_hours(ch, tenant, cell, part)
+                found[cell] = of_buckets(ch, tenant, cell, part)
     return [found[cell] for cell in cells]
 
 
@@ -240,11 +240,14 @@ def _fraction(cell: Cell, one: _Sums, statistic: Statistic) -> Observed:
     return Observed(cell.period, sample, "cases", one.subjects, one.excluded, one.opens, volume)
 
 
-# --- stored hours ---
+# --- stored buckets ---
 
 
-def _of_hours(ch: ClickHouse, tenant: str, cell: Cell, part: Part) -> Observed:
+def of_buckets(ch: ClickHouse, tenant: str, cell: Cell, part: Part) -> Observed:
+    """From what is stored: hours in the place of cases, days of a KPI that only counts. Costs the same for any number
+    of cases."""
     definition = cell.definition
+    counts = definition.statistic == "sum"
     params = {
         "tenant": tenant,
         "kpi": definition.id,
@@ -252,6 +255,7 @@ def _of_hours(ch: ClickHouse, tenant: str, cell: Cell, part: Part) -> Observed:
         "basis": cell.basis,
         "dimension": part.dimension,
         "dimension_value": part.value,
+        "grain": "day" if counts else "hour",
         "periods": [(0, *cell.period.seconds)],
     }
     rows = ch.query(load_sql("kpis", "value_buckets"), params).rows
@@ -260,7 +264,13 @@ def _of_hours(ch: ClickHouse, tenant: str, cell: Cell, part: Part) -> Observed:
         _, subjects, excluded, _, units, x, xx, y, yy, xy = rows[0]
         one = _Sums(int(subjects), int(excluded), 0, int(units), float(x), float(xx), float(y), float(yy), float(xy))
     seen = Observed(cell.period, None, "hours", one.subjects, one.excluded, None, one.y)
-    if definition.unit != "ratio":
+    if counts:
+        return _count(cell, one)
+    basis = definition.basis(cell.basis)
+    if ((basis and basis.statistic) or definition.statistic) in QUANTILES or definition.unit not in (
+        "ratio",
+        "per_case",
+    ):
         return replace(seen, volume=float(one.subjects), notes=(NO_CASES,))
     sample = RatioSample(one.units, one.x, one.y, one.xx, one.yy, one.xy)
     return replace(seen, sample=sample, notes=("made of stored hours: each is taken as a case",))
