@@ -403,6 +403,7 @@ def _told(
     else:
         rows = [next(row for row in each if row["Settled"]) for each in (earlier, current)]
         periods = spans.bucket(rows[0]), spans.bucket(rows[1])
+        earlier = [{"Samples": rows[0]["NewestSample"]}]
     subjects = one.sample_size + sum(row["Samples"] for row in earlier)
     return [Told(definition, periods[0], periods[1], one.previous, one.value, subjects)]
 

@@ -15,8 +15,7 @@ FROM
 (
     SELECT
         F.1 AS M, C.1 AS P,
-        if(has({daily:Array(UInt16)}, M), '', Stream) AS GivenStream,
-        if(has({daily:Array(UInt16)}, M), toString(intDiv(F.2 - C.2, 86400)), CaseId) AS Unit,
+        if(has({daily:Array(UInt16)}, M), toUInt64(intDiv(F.2 - C.2, 86400)), Case) AS Unit,
         toFloat64(countIf(F.3 = 1)) AS Counted,
         countIf(F.3 >= 10) AS LeftOut,
         countIf(F.3 = 2) AS Open,
@@ -24,13 +23,13 @@ FROM
         sumIf(F.5, F.3 = 1) / 1000000 AS Y
     FROM
     (
-        SELECT Stream, CaseId, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS Facts
+        SELECT cityHash64(Stream, CaseId) AS Case, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS Facts
         FROM /*table*/ FINAL
         WHERE TenantId = {tenant:String} AND /*selection*/
     )
     ARRAY JOIN Facts AS F
     ARRAY JOIN arrayFilter(c -> F.2 >= c.2 AND F.2 < c.3, {cells:Array(Array(Tuple(UInt8, Int64, Int64)))}[F.1 + 1]) AS C
-    GROUP BY M, P, GivenStream, Unit
+    GROUP BY M, P, Unit
 )
 GROUP BY M, P
 ORDER BY M, P
