@@ -145,7 +145,7 @@ def test_the_ranks_of_sen_s_interval_by_hand() -> None:
 
 
 def test_a_trend_s_interval_holds_where_days_are_alike() -> None:
-    """Good days follow good days (0.6) and weekends differ; taken as independent the intervals would hold in 84 %."""
+    """Good days follow good days (0.6) and weekends differ; taken as independent they would hold in 83 %."""
     random = np.random.default_rng(6)
     held = 0
     for _ in range(300):
