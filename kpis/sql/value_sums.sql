@@ -1,7 +1,7 @@
 -- What the intervals of KPIs are made of: for each measure and period the sums of its cases, and of their squares and products.
--- A case counts once however many subjects (lines, intervals) it has, because those are not independent of each other. A measure
--- that only counts has days (of 24 hours from the period's start) in the place of cases. Cells: for each measure its periods,
--- as number, first second, and the second after the last.
+-- A case counts once however many subjects (lines, intervals) it has, because those are not independent of each other. Daily:
+-- of measures that only count, days (of 24 hours from the period's start) are in the place of cases. Cells: for each measure its
+-- periods, as number, first second, and the second after the last.
 SELECT
     M, P,
     sum(Counted) AS Subjects, sum(LeftOut) AS LeftOut, sum(Open) AS Open,
@@ -15,7 +15,7 @@ FROM
 (
     SELECT
         F.1 AS M, C.1 AS P,
-        if(has({daily:Array(UInt16)}, M), toUInt64(intDiv(F.2 - C.2, 86400)), Case) AS Unit,
+        if({daily:UInt8}, toUInt64(intDiv(F.2 - C.2, 86400)), Case) AS Unit,
         toFloat64(countIf(F.3 = 1)) AS Counted,
         countIf(F.3 >= 10) AS LeftOut,
         countIf(F.3 = 2) AS Open,

@@ -9,15 +9,15 @@ as a case, and percentiles cannot be told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from kpis.definitions import KpiDefinition, Statistic
-from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, parameters
-from kpis.value.questions import DIMENSIONS, Part, Period
+from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters
+from kpis.value.questions import Part, Period
 from kpis.value.samples import MeanSample, ProportionSample, QuantileSample, RatioSample, Sample
 from kpis.view_jobs import FACTS, LIMITS, TABLE
 from kpis.views import view
@@ -94,7 +94,7 @@ def observe_all(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, 
         by_view.setdefault("" if cell.definition.level else cell.definition.view, []).append(cell)
     for name, wanted in by_view.items():
         if name:
-            found |= _of_view(ch, tenant, name, wanted, part, tz)
+            found |= _of_view(ch, tenant, wanted, part, tz)
         else:
             for cell in wanted:
                 found[cell] = of_buckets(ch, tenant, cell, part)
@@ -111,65 +111,21 @@ def data_through(ch: ClickHouse, tenant: str, definition: KpiDefinition) -> date
 # --- views ---
 
 
-def _of_view(
-    ch: ClickHouse, tenant: str, name: str, cells: Sequence[Cell], part: Part, tz: str
-) -> dict[Cell, Observed]:
-    chosen: list[Measure] = []
-    places: dict[tuple[str, str], tuple[int, Statistic]] = {}
-    for definition in {cell.definition.id: cell.definition for cell in cells}.values():
-        for measure in measures([definition]):
-            for basis, statistic in measure.statistics:
-                places[definition.id, basis] = (len(chosen), statistic)
-            chosen.append(measure)
-    periods = list(dict.fromkeys(cell.period for cell in cells))
-    numbers = {one: number for number, one in enumerate(periods)}
-    wanted = {cell: places[cell.definition.id, cell.basis] for cell in cells}
-    daily = sorted({number for number, statistic in wanted.values() if statistic == "sum"})
-
-    def bounds(kept: Iterable[Cell]) -> list[list[tuple[int, int, int]]]:
-        given: list[set[tuple[int, int, int]]] = [set() for _ in chosen]
-        for cell in kept:
-            number, statistic = wanted[cell]
-            low, high = cell.period.seconds
-            high = low + (high - low) // DAY_S * DAY_S if statistic == "sum" else high
-            given[number].add((numbers[cell.period], low, high))
-        return [sorted(one) for one in given]
-
-    ends = [second for one in periods for second in one.seconds]
-    params: dict[str, Any] = {
-        **parameters(chosen),
-        "tenant": tenant,
-        "tz": tz,
-        "low": min(ends),
-        "high": max(ends),
-        "daily": daily,
-    }
-    selection, more = _selection(name, part)
-    # Said once more, so that the facts of other times are not made; most of the cost is in making them.
-    times = dict.fromkeys(f"ifNull(toUnixTimestamp(toDateTime64({one.at}, 0, 'UTC')), 0)" for one in chosen)
-    near = " OR ".join(f"({one} >= {{low:Int64}} AND {one} < {{high:Int64}})" for one in times)
-    selection, params = f"{selection} AND ({near})", params | more
-
-    def statement(file: str) -> str:
-        text = load_sql("kpis", file).replace(FACTS, facts_sql(chosen)).replace(TABLE, view(name).table)
-        return text.replace(SELECTION, selection)
-
-    rows = ch.query(statement("value_sums"), params | {"cells": bounds(cells)}, LIMITS).rows
-    sums = {(int(row[0]), int(row[1])): _sums(row[2:]) for row in rows}
-    ordered = [cell for cell in cells if wanted[cell][1] in QUANTILES]
-    values: dict[tuple[int, int], tuple[int, Sequence[int]]] = {}
-    if ordered:
-        asked = params | {"cells": bounds(ordered), "most": VALUES_READ}
-        rows = ch.query(statement("value_values"), asked, LIMITS).rows
-        values = {(int(m), int(p)): (int(n), found) for m, p, n, found in rows}
-    nothing: tuple[int, Sequence[int]] = (0, ())
+def _of_view(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz: str) -> dict[Cell, Observed]:
+    statistics = {cell: _measure(cell) for cell in cells}
+    sums: dict[Cell, _Sums] = {}
+    for daily in (False, True):
+        kept = {cell: one for cell, (one, kind) in statistics.items() if (kind == "sum") is daily}
+        rows = _read(ch, tenant, "value_sums", kept, part, tz, {"daily": int(daily)})
+        sums |= {cell: _sums(row) for cell, row in rows.items()}
+    ordered = {cell: one for cell, (one, kind) in statistics.items() if kind in QUANTILES}
+    values = _read(ch, tenant, "value_values", ordered, part, tz, {"most": VALUES_READ})
     out = {}
-    for cell in cells:
-        number, statistic = wanted[cell]
-        key = (number, numbers[cell.period])
-        one = sums.get(key, _Sums())
+    for cell, (_, statistic) in statistics.items():
+        one = sums.get(cell, _Sums())
         if statistic in QUANTILES:
-            out[cell] = _quantile(cell, one, statistic, *values.get(key, nothing))
+            n, found = values.get(cell, (0, ()))
+            out[cell] = _quantile(cell, one, statistic, int(n), found)
         elif statistic == "sum":
             out[cell] = _count(cell, one)
         else:
@@ -177,14 +133,69 @@ def _of_view(
     return out
 
 
-def _selection(name: str, part: Part) -> tuple[str, dict[str, Any]]:
-    """A condition on the view's rows, and its parameters; the column is one of DIMENSIONS."""
+def _measure(cell: Cell) -> tuple[Measure, Statistic]:
+    """The way of counting of the cell's basis."""
+    return next(
+        (measure, statistic)
+        for measure in measures([cell.definition])
+        for basis, statistic in measure.statistics
+        if basis == cell.basis
+    )
+
+
+def _read(
+    ch: ClickHouse,
+    tenant: str,
+    file: str,
+    kept: Mapping[Cell, Measure],
+    part: Part,
+    tz: str,
+    more: Mapping[str, Any],
+) -> dict[Cell, Sequence[Any]]:
+    """One reading of a view for all cells; what has no row is not there."""
+    if not kept:
+        return {}
+    places: dict[tuple[str, str], int] = {}
+    chosen: list[Measure] = []
+    periods: dict[Period, int] = {}
+    asked: list[list[tuple[int, int, int]]] = []
+    numbers: dict[Cell, tuple[int, int]] = {}
+    for cell, measure in kept.items():
+        first, _ = measure.statistics[0]
+        if (number := places.setdefault((measure.definition.id, first), len(chosen))) == len(chosen):
+            chosen.append(measure)
+            asked.append([])
+        when = periods.setdefault(cell.period, len(periods))
+        low, high = cell.period.seconds
+        high = low + (high - low) // DAY_S * DAY_S if more.get("daily") else high
+        if (when, low, high) not in asked[number]:
+            asked[number].append((when, low, high))
+        numbers[cell] = (number, when)
+    ends = [second for one in periods for second in one.seconds]
+    selection, given = _selection(next(iter(kept)).definition, part)
+    # Said once more, so that the facts of other times are not made; most of the cost is in making them.
+    known = (own_parameters(one.definition, one.at) for one in chosen)
+    times = dict.fromkeys(f"ifNull(toUnixTimestamp(toDateTime64({at}, 0, 'UTC')), 0)" for at in known)
+    near = " OR ".join(f"({one} >= {{low:Int64}} AND {one} < {{high:Int64}})" for one in times)
+    text = load_sql("kpis", file).replace(FACTS, facts_sql(chosen)).replace(TABLE, view(chosen[0].view).table)
+    params = {
+        **parameters(chosen), **given, **more,
+        "tenant": tenant, "tz": tz, "low": min(ends), "high": max(ends), "cells": asked,
+    }  # fmt: skip
+    rows = ch.query(text.replace(SELECTION, f"{selection} AND ({near})"), params, LIMITS).rows
+    found = {(int(row[0]), int(row[1])): row[2:] for row in rows}
+    return {cell: found[place] for cell, place in numbers.items() if place in found}
+
+
+def _selection(definition: KpiDefinition, part: Part) -> tuple[str, dict[str, Any]]:
+    """A condition on the view's rows, and its parameters; the dimension is one of the definition's."""
     said, params = ["true"], {}
     if part.stream:
         said.append("Stream = {part_stream:String}")
         params["part_stream"] = part.stream
     if part.dimension:
-        said.append(f"toString({DIMENSIONS[name][part.dimension]}) = {{part_value:String}}")
+        split = own_parameters(definition, definition.breakdowns[part.dimension])
+        said.append(f"toString({split}) = {{part_value:String}}")
         params["part_value"] = part.value
     return " AND ".join(said), params
 

@@ -1,29 +1,19 @@
 """What is asked about a KPI: which basis, which part of it, and which periods.
 
-A part is one process (`stream`), one value of a dimension (`channel`, `location`, …), or both. The dimensions of a KPI
-over a canonical view are columns of its rows; those of a KPI with statements are the ones its values are stored by.
+A part is one process (`stream`), one value of a dimension (`channel`, `warehouse`, …), or both; the dimensions are
+those of breakdowns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.errors import InvalidInput
+from kpis.breakdown import dimension_names
 from kpis.definitions import KpiDefinition
 from kpis.values import FIRST, LAST
 
-DIMENSIONS: Mapping[str, Mapping[str, str]] = {
-    "orders": {"channel": "Channel", "location": "LocationId", "currency": "Currency", "customer": "CustomerId"},
-    "order_lines": {"channel": "Channel", "sku": "Sku", "promotion": "PromotionId", "currency": "Currency"},
-    "returns": {"reason": "Reason", "disposition": "Disposition", "sku": "Sku", "currency": "Currency"},
-    "purchases": {"supplier": "SupplierId", "sku": "Sku", "currency": "Currency"},
-    "promotions": {"supplier": "SupplierId", "currency": "Currency"},
-    "intervals": {"label": "Label", "result": "Result", "resource": "Resource", "currency": "Currency"},
-    "work": {},
-}
-"""By view: the name of a dimension and the column it is."""
 LONGEST_VALUE = 512
 
 
@@ -78,7 +68,7 @@ def period(start: datetime, end: datetime, name: str = "a period") -> Period:
 
 def dimensions(definition: KpiDefinition) -> tuple[str, ...]:
     """The dimensions by which parts of the KPI can be told."""
-    return tuple(DIMENSIONS[definition.view]) if definition.view else definition.dimensions
+    return dimension_names(definition)
 
 
 def basis_of(definition: KpiDefinition, basis: str) -> str:

@@ -162,3 +162,17 @@ def test_the_estimate_of_a_day_is_the_day_s_value(filled: Filled, kpi: str, basi
         assert found.sample.estimate == pytest.approx(value)
         assert found.subjects == (stored[0].sample_size if stored else 0)
         assert isinstance(at, datetime)
+
+
+def test_every_kpi_over_a_view_can_be_observed(filled: Filled) -> None:
+    """All definitions and bases, their parameters and their dimensions among them: nothing is refused by the engine."""
+    cells = [Cell(one, basis, FIRST_TWO) for one in CATALOGUE if one.view for basis in one.basis_ids]
+    found = observe_all(filled.ch, filled.tenant, cells, WHOLE, "Europe/Berlin")
+    assert all(one.sample is not None for one in found)
+    by_id = {(cell.definition.id, cell.basis): one.subjects for cell, one in zip(cells, found, strict=True)}
+    assert by_id["order_cancellation_rate", "all"] == 112
+    for one in {one.view: one for one in CATALOGUE if one.view in ("orders", "intervals", "promotions")}.values():
+        for name in one.breakdowns:
+            observe(
+                filled.ch, filled.tenant, one, one.basis_ids[0], [FIRST_TWO], Part(dimension=name, value="x"), "UTC"
+            )
