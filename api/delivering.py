@@ -40,6 +40,7 @@ from kpis.exports.build import ExportQuestion, build_report
 from kpis.exports.formats import file_name, format_named
 from kpis.exports.pdf_formats import quantity
 from kpis.exports.report import Headline, Report, ReportKpi
+from kpis.value.baselines import Baselines
 from metrics import OwnMetrics
 from storage import ClickHouse, StateDb
 
@@ -197,8 +198,10 @@ class ReportDeliveries:
     def _render(self, tenant: str, one: Subscription, start: datetime, end: datetime, file: BinaryIO) -> Rendered:
         question = ExportQuestion(start, end, one.grain, one.kpis, one.dimensions, one.dimension_values)
         now, own = self._clock.now(), self._kpis_of(tenant)
-        zone = own.calendar.timezone
-        report = build_report(self._ch, tenant, own.catalogue, question, now=now, timezone=zone, title=one.title)
+        zone, frozen = own.calendar.timezone, Baselines(self._state, self._clock).in_force(tenant)
+        report = build_report(
+            self._ch, tenant, own.catalogue, question, now=now, timezone=zone, title=one.title, baselines=frozen
+        )
         kind = format_named(one.format)
         if kind.name in WITH_LISTS:
             report = self._happenings.told(report)
