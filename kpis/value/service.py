@@ -390,7 +390,7 @@ class ValueService:
         notes: tuple[str, ...],
     ) -> Outlook:
         ahead = tuple(one for one in bands if one.day >= today)
-        if not how.beats_naive:
+        if how.error > how.naive_error:
             notes = (*notes, "the value of a week before was nearer in the past: trust this forecast less")
         return Outlook(
             kpi, ahead, "" if ahead else "the history has too many gaps", how.level, how.coverage, how.judged,
@@ -469,7 +469,8 @@ class ValueService:
         if definition.driver == "delay_hours" and not stream:
             return NotValued(definition.id, "the cost of delay is by process: name a stream")
         of = "days" if after.unit == "days" else "cases"
-        volume = Volume(Decimal(repr(after.volume)), f"{of} of the period after", "counted in the period after")
+        size = int(after.volume) if float(after.volume).is_integer() else after.volume
+        volume = Volume(Decimal(repr(size)), f"{of} of the period after", "counted in the period after")
         valued = ValuedKpi(definition.id, definition.unit, stream, definition.driver)
         return money(change, valued, volume, model)
 
