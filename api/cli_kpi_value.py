@@ -321,10 +321,9 @@ def _forecast(found: dict[str, Any]) -> None:
 
 def _burn_down(found: dict[str, Any]) -> None:
     unit, met, way = found["kpi"]["unit"], found["attainment"], found["burn_down"]
-    value = "—" if met["value"] is None else measure(met["value"], unit)
-    typer.echo(
-        f"{value} for a target of {measure(met['target'], unit)}: {met['met'].replace('_', ' ')} {met['reason']}"
-    )
+    value = "no value" if met["value"] is None else measure(met["value"], unit)
+    reason = f", {met['reason']}" if met["reason"] else ""
+    typer.echo(f"{value} for a target of {measure(met['target'], unit)}: {met['met'].replace('_', ' ')}{reason}")
     typer.echo(way["words"])
     if way["outlook"] == "on_the_way":
         typer.echo(f"between {way['earliest'] or 'later than can be told'} and {way['latest'] or 'two years or never'}")
@@ -332,10 +331,12 @@ def _burn_down(found: dict[str, Any]) -> None:
 
 def _baselines(found: dict[str, Any]) -> None:
     rows: list[list[object]] = [
-        [one["id"], one["kpi_id"], one["version"], one["basis"], one["stream"],
-         f"{one['dimension']} {one['dimension_value']}".strip(), one["start"][:16], one["end"][:16],
-         f"{one['value']:,.6g}", one["n"], one["frozen_by"], one["reason"], "in force" if one["current"] else ""]
+        [one["id"], f"{one['kpi_id']} v{one['version']}",
+         " ".join(filter(None, (one["basis"], one["stream"], one["dimension"], one["dimension_value"]))),
+         one["start"][:10], one["end"][:10], f"{one['value']:,.6g}", one["n"],
+         "in force" if one["current"] else "superseded"]
         for one in found["baselines"]
     ]  # fmt: skip
-    columns = ["id", "kpi", "version", "basis", "process", "of", "from", "to", "value", "n", "by", "why", ""]
-    show("Baselines", columns, rows)
+    show("Baselines", ["id", "kpi", "basis, part", "from", "to", "value", "n", ""], rows)
+    for one in found["baselines"]:
+        typer.echo(f"  {one['id']}: {one['frozen_by']}, {one['frozen_at'][:16]}: {one['reason']}")

@@ -19,7 +19,7 @@ Start = Annotated[datetime | None, Query(description="with its zone")]
 End = Annotated[
     datetime | None, Query(description="with its zone, not included; the last local midnight when left out")
 ]
-Level = Annotated[float, Query(gt=0, lt=1, description="confidence of the interval")]
+Level = Annotated[float, Query(ge=0.01, le=0.9999, description="confidence of the interval")]
 
 
 class Freeze(BaseModel):
@@ -160,7 +160,7 @@ def forecast(
     basis: Text = "",
     dimension: Text = "",
     dimension_value: Text = "",
-    level: Annotated[float, Query(gt=0, lt=1, description="share of days that the band is to hold")] = 0.8,
+    level: Annotated[float, Query(ge=0.01, le=0.9999, description="share of days that the band is to hold")] = 0.8,
 ) -> Any:
     """From today on. `coverage` says how often bands made in the same way held; `reason` why there is no forecast."""
     who = viewer(request)

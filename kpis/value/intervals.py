@@ -51,7 +51,7 @@ class TooFew:
 
 
 def interval(sample: Sample, level: float = LEVEL) -> Interval | TooFew:
-    """The interval of one estimate, by the kind of its sample. Raises InvalidInput for a level outside (0, 1)."""
+    """The interval of one estimate, by the kind of its sample. Raises InvalidInput for a level that `checked` refuses."""
     match sample:
         case ProportionSample():
             return proportion(sample, level)
@@ -233,9 +233,9 @@ def moved(one: Interval | TooFew, two: Interval | TooFew, level: float, method: 
 
 
 def checked(level: float) -> float:
-    """The level; raises InvalidInput unless it is above 0 and below 1."""
-    if not 0 < level < 1:
-        raise InvalidInput(f"a confidence level must be above 0 and below 1, got {level!r}", hint="0.95 is usual")
+    """The level; raises InvalidInput unless it is 0.01 to 0.9999, beyond which the normal's tails mean nothing."""
+    if not 0.01 <= level <= 0.9999:
+        raise InvalidInput(f"a confidence level must be 0.01 to 0.9999, got {level!r}", hint="0.95 is usual")
     return level
 
 

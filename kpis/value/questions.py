@@ -50,14 +50,18 @@ class Part:
         return ", ".join(said) or "all"
 
 
+def known_time(at: datetime, name: str) -> datetime:
+    """The time, so far from the ends of the calendar that days can be added; raises InvalidInput."""
+    if at.tzinfo is None:
+        raise InvalidInput(f"{name} needs a time zone, got {at.isoformat()}", hint="append Z for UTC")
+    if not FIRST <= at <= LAST:
+        raise InvalidInput(f"{name} is out of range, got {at.isoformat()}", hint="a time of the years 1970 to 2105")
+    return at
+
+
 def period(start: datetime, end: datetime, name: str = "a period") -> Period:
     """The period; raises InvalidInput for one that is naive, empty, inverted or out of range."""
-    for at in (start, end):
-        if at.tzinfo is None:
-            raise InvalidInput(f"{name} needs a time zone, got {at.isoformat()}", hint="append Z for UTC")
-        if not FIRST <= at <= LAST:
-            raise InvalidInput(f"{name} is out of range, got {at.isoformat()}", hint="a time of the years 1970 to 2105")
-    start, end = _up(start), _up(end)
+    start, end = (_up(known_time(at, name)) for at in (start, end))
     if start >= end:
         raise InvalidInput(
             f"{name} ends after it starts, got {start.isoformat()} to {end.isoformat()}",

@@ -24,7 +24,7 @@ from kpis.value.forecast import DayBand, Forecast, NotEnoughHistory, forecast_da
 from kpis.value.intervals import LEVEL, TooFew, interval
 from kpis.value.money import NotValued, Valuation, ValuedKpi, ValueModel, Volume, model_of, money
 from kpis.value.observations import NO_CASES, Observed, data_through, observe
-from kpis.value.questions import Part, Period, basis_of, part, period
+from kpis.value.questions import Part, Period, basis_of, known_time, part, period
 from kpis.value.rollout import Effect, effect, group, windows
 from kpis.value.samples import Sample
 from kpis.value.targets import Attainment, BurnDown, Met, attainment, burn_down
@@ -211,9 +211,9 @@ class ValueService:
         that ends where the other begins.
         """
         found = self._find(tenant, asked)
-        until = end or self._midnight(tenant)
+        until = known_time(end or self._midnight(tenant), "end")
         after = period(start or until - USUAL, until)
-        ends = before_end or after.start
+        ends = known_time(before_end or after.start, "before_end")
         before = period(before_start or ends - after.length, ends, "the period before")
         _apart(before, after)
         then, now = self._observe(tenant, found, before, after)
@@ -242,7 +242,7 @@ class ValueService:
             )
         if not isinstance(current, Baseline):
             raise NotFound(f"no baseline of {asked.kpi_id} is frozen for this basis and part", hint="freeze one first")
-        until = end or self._midnight(tenant)
+        until = known_time(end or self._midnight(tenant), "end")
         since = start or max(until - (current.end - current.start), current.end)
         if start is None and since >= until:
             raise InvalidInput(
@@ -332,7 +332,7 @@ class ValueService:
             )
         if control_value and control_value == whole.value:
             raise InvalidInput(f"{control_value!r} cannot be its own control group", hint="name another value")
-        spans = windows(at, self._midnight(tenant), days, settle_days)
+        spans = windows(known_time(at, "a roll-out"), self._midnight(tenant), days, settle_days)
         periods = (spans.before, spans.after, spans.earlier, spans.later)
         own = self._observe(tenant, found, *periods)
         treated = self._comparison(tenant, found, own[0], own[1], level)
@@ -390,7 +390,7 @@ class ValueService:
         notes: tuple[str, ...],
     ) -> Outlook:
         ahead = tuple(one for one in bands if one.day >= today)
-        if not how.beats_naive:
+        if how.error > how.naive_error:
             notes = (*notes, "the value of a week before was nearer in the past: trust this forecast less")
         return Outlook(
             kpi, ahead, "" if ahead else "the history has too many gaps", how.level, how.coverage, how.judged,
@@ -469,7 +469,8 @@ class ValueService:
         if definition.driver == "delay_hours" and not stream:
             return NotValued(definition.id, "the cost of delay is by process: name a stream")
         of = "days" if after.unit == "days" else "cases"
-        volume = Volume(Decimal(repr(after.volume)), f"{of} of the period after", "counted in the period after")
+        size = int(after.volume) if float(after.volume).is_integer() else after.volume
+        volume = Volume(Decimal(repr(size)), f"{of} of the period after", "counted in the period after")
         valued = ValuedKpi(definition.id, definition.unit, stream, definition.driver)
         return money(change, valued, volume, model)
 

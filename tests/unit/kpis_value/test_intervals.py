@@ -323,7 +323,7 @@ def test_thinning_keeps_the_number_and_nearly_the_ranks(found: list[float], limi
         assert whole.at(max(1, rank - off)) <= thin.at(rank) <= whole.at(min(whole.n, rank + off))
 
 
-@pytest.mark.parametrize("level", [0, 1, -0.5, 1.5, math.nan])
+@pytest.mark.parametrize("level", [0, 1, -0.5, 1.5, math.nan, 1e-300, 1 - 1e-16])
 def test_a_level_is_between_0_and_1(level: float) -> None:
     for sample in (ProportionSample(1, 2), MeanSample(2, 3, 5), QuantileSample((1.0, 2.0)), CountSample(1, 1.0)):
         with pytest.raises(InvalidInput, match="confidence level"):

@@ -180,6 +180,7 @@ def test_the_next_days(filled: Filled, state: StateDb) -> None:
     assert [one.day for one in found.days] == [date(2026, 3, 5) + timedelta(days=n) for n in range(5)]
     assert all(one.low <= one.expected <= one.high for one in found.days)
     assert [one.expected for one in found.days] == [8] * 5
+    assert found.notes == ()
     assert (found.last_day, found.reason) == (date(2026, 3, 4), "")
     short = service(filled, state).forecast(filled.tenant, Asked("return_cycle_time"))
     assert (short.days, short.reason) == ((), "there is no history")
