@@ -7,11 +7,12 @@ that lost its last fact is stored as empty. A definition that the engine refuses
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, QueryRejected, get_logger
+from kpis.backfill import Step
 from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
 from kpis.levels import Levels
@@ -31,6 +32,7 @@ log = get_logger(__name__)
 
 ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
+BUCKET_START = COLUMNS.index("BucketStart")
 Bucket = tuple[int, Grain, int]
 """Key of a measure, grain, second at which the bucket begins."""
 
@@ -91,6 +93,59 @@ class ViewValues:
             self._store_runs(tenant, changed.through)
             self._views.keep(tenant)
         return done
+
+    def backfill_steps(
+        self, tenant: str, ids: Collection[str], slices: Sequence[tuple[datetime, datetime]], through: datetime
+    ) -> list[Step]:
+        """What computes the values of these KPIs in these periods anew; the rows of the views stay as they are."""
+        self._take(tenant)
+        chosen = {key: measure for key, measure in self._measures.items() if measure.definition.id in ids}
+        steps = [
+            Step(f"sums of {name}", 1, partial(self._sum_up, tenant, name, some))
+            for name, some in by_view(chosen.values()).items()
+        ]
+        summed = {key for key, measure in chosen.items() if not measure.level}
+        if summed:
+            steps += [
+                Step(f"values of {start:%Y-%m-%d}", 2, partial(self._values_of, tenant, summed, start, end, through))
+                for start, end in slices
+            ]
+        if levels := {key: measure for key, measure in chosen.items() if measure.level}:
+            steps.append(Step("levels", 2, partial(self._levels_of, tenant, levels, slices, through)))
+        return steps
+
+    def _sum_up(self, tenant: str, name: str, chosen: Sequence[Measure]) -> RunReport:
+        version = self._views.next_version()
+        some, problems = self._fill(tenant, name, chosen, version)
+        keys = sorted(measure.key(self._calendar.timezone) for measure in some)
+        asked = {"tenant": tenant, "keys": keys, "version": version}
+        self._ch.command(load_sql("kpis", "partials_bury"), asked, LIMITS)
+        self._partials.set_complete(tenant, keys, version)
+        return RunReport(computed=len({measure.definition.id for measure in some}), left_out=tuple(problems))
+
+    def _values_of(
+        self, tenant: str, keys: Collection[int], start: datetime, end: datetime, through: datetime
+    ) -> RunReport:
+        """The buckets that begin in a period, each whole."""
+        last = end - timedelta(seconds=1)
+        until = max(self._calendar.end(grain, self._calendar.start(grain, last)) for grain in ("hour", *COARSE))
+        low, high = int(start.timestamp()), int(end.timestamp())
+        found = self._buckets(tenant, keys, None, (low, int(until.timestamp())))
+        within = {bucket: sums for bucket, sums in found.items() if low <= bucket[2] < high}
+        stored = {bucket for bucket in self._stored(tenant, keys) if low <= bucket[2] < high}
+        return self._store(tenant, set(within) | stored, within, through)
+
+    def _levels_of(
+        self,
+        tenant: str,
+        chosen: Mapping[int, Measure],
+        slices: Sequence[tuple[datetime, datetime]],
+        through: datetime,
+    ) -> RunReport:
+        rows, _ = self._levels.rows(tenant, chosen, (), chosen.keys(), self._calendar, through)
+        within = [row for row in rows if slices[0][0] <= row[BUCKET_START] < slices[-1][1]]
+        self._insert(within)
+        return RunReport(computed=len(chosen), buckets=len(within), rows=len(within))
 
     def _chosen(self, keys: Collection[int]) -> dict[str, list[Measure]]:
         """Those of the measures that are computed, by view."""
@@ -191,9 +246,11 @@ class ViewValues:
             found |= {(key, grain, start) for grain, start in starts[hour]}
         return found
 
-    def _buckets(self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None) -> dict[Bucket, tuple[Any, ...]]:
-        """What the hours of buckets add up to: those wanted, or all."""
-        low, high = self._span(tenant, keys, wanted)
+    def _buckets(
+        self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None, span: tuple[int, int] | None = None
+    ) -> dict[Bucket, tuple[Any, ...]]:
+        """What the hours of buckets add up to: those wanted, or all of a span, or all."""
+        low, high = span or self._span(tenant, keys, wanted)
         first, last = datetime.fromtimestamp(low, UTC).year - 1, datetime.fromtimestamp(high, UTC).year + 1
         first, last = max(FIRST_YEAR, first), min(LAST_YEAR, last)
         asked = sorted(wanted or ())
