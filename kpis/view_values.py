@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core import Clock, QueryRejected, get_logger
+from core import Clock, StorageError, StoreUnavailable, get_logger
 from kpis.backfill import Step
 from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
@@ -187,7 +187,9 @@ class ViewValues:
         """Adds up the facts of a view; gives the measures that could be, and what is wrong with the others."""
         try:
             self._fill_at_once(tenant, name, chosen, version)
-        except QueryRejected as problem:
+        except StoreUnavailable:
+            raise
+        except StorageError as problem:
             definitions = {measure.definition.id for measure in chosen}
             if len(definitions) == 1:
                 (wrong,) = definitions
