@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kpis.definitions import Exclusion, KpiDefinition, Statistic
@@ -39,6 +39,8 @@ class Measure:
     open: str
     excluded: tuple[Exclusion, ...]
     statistics: tuple[tuple[str, Statistic], ...]
+    by_minute: bool = False
+    """Whether its sums are of minutes of late, not of hours."""
 
     @property
     def view(self) -> str:
@@ -54,7 +56,8 @@ class Measure:
         """Names how it counts, beside what the view says: another text, parameter or zone of hours is another key."""
         d = self.definition
         said = (d.id, d.version, tz, self.fact(0), sorted(d.parameters.items()), self.ordered)
-        return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
+        text = f"{said!r} by minute" if self.by_minute else repr(said)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     @property
     def level(self) -> bool:
@@ -124,6 +127,13 @@ def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
             ways.setdefault(key, []).append((basis.id, basis.statistic or d.statistic))
         found += [Measure(definition, *key, tuple(told)) for key, told in ways.items()]
     return found
+
+
+def with_minutes(measures: Iterable[Measure]) -> list[Measure]:
+    """These, and a second one by minute for each whose definition lists minutes."""
+    found = list(measures)
+    minutes = [one for one in found if "minute" in one.definition.grains and not one.level]
+    return found + [replace(one, by_minute=True) for one in minutes]
 
 
 def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:

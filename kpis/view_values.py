@@ -16,7 +16,7 @@ from kpis.backfill import Step
 from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
 from kpis.levels import Levels
-from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of
+from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of, with_minutes
 from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
@@ -32,6 +32,8 @@ log = get_logger(__name__)
 
 ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
+MINUTES = timedelta(hours=6)
+"""Of so long ago until now, buckets of minutes are computed, of KPIs whose definition lists minutes."""
 BUCKET_START = COLUMNS.index("BucketStart")
 Bucket = tuple[int, Grain, int]
 """Key of a measure, grain, second at which the bucket begins."""
@@ -60,7 +62,9 @@ class ViewValues:
         self._taken[tenant], self._refused = kpis, self._all_refused[tenant]
         self._calendar = kpis.calendar
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
-        self._measures = {measure.key(self._calendar.timezone): measure for measure in measures(self._definitions)}
+        chosen = with_minutes(measures(self._definitions))
+        self._measures = {measure.key(self._calendar.timezone): measure for measure in chosen}
+        self._views.recent = int((self._clock.now() - MINUTES).timestamp()) // 60 * 60
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; the next run does what is left."""
@@ -209,7 +213,7 @@ class ViewValues:
         sums = facts_of(view(name), chosen).replace(SELECTION, "1")
         params = {"tenant": tenant, "version": version, "keys": [measure.key(tz) for measure in chosen]}
         text = load_sql("kpis", "partials_fill").replace("/*sums*/", sums)
-        self._ch.command(text, params | facts_parameters(chosen, tz), LIMITS)
+        self._ch.command(text, params | facts_parameters(chosen, tz, self._views.recent), LIMITS)
 
     def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
         """Changes these hours, and stores the buckets that they lie in."""
@@ -241,6 +245,9 @@ class ViewValues:
         found: set[Bucket] = set()
         starts: dict[int, list[tuple[Grain, int]]] = {}
         for key, hour in hours:
+            if self._measures[key].by_minute:
+                found.add((key, "minute", hour))
+                continue
             if hour not in starts:
                 at = datetime.fromtimestamp(hour, UTC)
                 starts[hour] = [("hour", hour)]
@@ -260,6 +267,7 @@ class ViewValues:
             "tenant": tenant,
             "keys": sorted(keys),
             "all": int(wanted is None),
+            "by_minute": sorted(key for key in keys if self._measures[key].by_minute),
             "low": low,
             "high": high,
             "days": list(self._calendar.starts("day", first, last)),
@@ -333,7 +341,7 @@ class ViewValues:
     def _stored(self, tenant: str, keys: Collection[int]) -> set[Bucket]:
         """What is stored of these measures, to find the buckets that have no fact any more."""
         by_basis = {
-            (self._measures[key].definition.id, basis): key
+            (self._measures[key].definition.id, basis, self._measures[key].by_minute): key
             for key in keys
             for basis, _ in self._measures[key].statistics
         }
@@ -343,9 +351,10 @@ class ViewValues:
             {"tenant": tenant, "ids": list(named), "versions": list(named.values())},
         ).rows
         return {
-            (by_basis[kpi, basis], grain, int(start.timestamp()))
+            (by_basis[kpi, basis, grain == "minute"], grain, int(start.timestamp()))
             for kpi, basis, grain, start in rows
-            if (kpi, basis) in by_basis
+            if (kpi, basis, grain == "minute") in by_basis
+            and (grain != "minute" or int(start.timestamp()) >= self._views.recent)
         }
 
     def _store_runs(self, tenant: str, through: datetime) -> None:

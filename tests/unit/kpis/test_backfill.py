@@ -138,3 +138,22 @@ def test_what_cannot_be_asked_for(state: StateDb, clock: ManualClock) -> None:
         list(period_slices(MAY, MARCH))
     with pytest.raises(InvalidInput, match="1 to 4 steps run side by side, got 9"):
         Backfill(state, clock, (), 9)
+
+
+def test_a_bucket_without_a_fact_is_emptied(
+    jobs: KpiJobs, clickhouse: ClickHouse, state: StateDb, tenant: str, clock: ManualClock
+) -> None:
+    """As if a correction had been missed: a day that has values and no orders, once in the period and once before."""
+    once = stored(clickhouse, tenant)
+    clickhouse.command(
+        "INSERT INTO kpi_values SELECT * REPLACE(addDays(BucketStart, 1) AS BucketStart) FROM kpi_values FINAL"
+        " WHERE TenantId = {tenant:String} AND KpiId = 'orders_placed' AND Grain = 'day'",
+        {"tenant": tenant},
+    )
+    clock.advance(60)
+    assert len(stored(clickhouse, tenant)) > len(once)
+    april = moment("2026-04-01T00:00")
+    Backfill(state, clock, ("april",)).run(jobs.backfill_steps(tenant, ["orders_placed"], april, MAY))
+    assert all(start < april for _, _, _, start in stored(clickhouse, tenant).keys() - once.keys())
+    assert not jobs.recompute_all().failures
+    assert stored(clickhouse, tenant) == once
