@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 import httpx
 import typer
 
-from api import cli_kpi_reports, cli_kpi_value
+from api import cli_kpi_backfill, cli_kpi_reports, cli_kpi_value
 from api.cli_data import Tenant, Token, Url, ask
 from api.cli_ops import HERE, Running, show
 from core import (
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> typer.Typer:
     kpi.command("list")(newest)
     kpi.command("export")(export)
     kpi.command("check")(check)
+    cli_kpi_backfill.register(kpi)
     cli_kpi_reports.register(kpi)
     cli_kpi_value.register(kpi)
     app.add_typer(kpi, name="kpi")

@@ -11,9 +11,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core import Clock, OpsintelError, StoreUnavailable, get_logger
+from kpis.backfill import Step, period_slices
 from kpis.definitions import Catalogue, KpiDefinition, TenantKpis
 from kpis.periods import Calendar, Grain
 from kpis.run_ledger import RunLedger
@@ -88,6 +90,45 @@ class KpiJobs:
     def recompute_all(self) -> RunReport:
         """Computes every bucket there is data for anew."""
         return self._run(everything=True)
+
+    def backfill_steps(self, tenant: str, ids: Sequence[str], start: datetime, end: datetime) -> list[Step]:
+        """What computes the values of these KPIs (all when none is named) in [start, end) anew.
+
+        Do them with `kpis.backfill.Backfill` after a `run_once`, in the same process. Raises NotFound for an unknown
+        KPI, InvalidInput for a period that ends before it starts.
+        """
+        kpis, now = self._kpis_of(tenant), self._clock.now()
+        chosen = [kpis.catalogue.get(one) for one in ids] or list(kpis.catalogue)
+        slices = list(period_slices(start, end))
+        names = {one.id for one in chosen if one.view}
+        steps = self._view_values.backfill_steps(tenant, names, slices, now) if names else []
+        for definition in chosen:
+            if definition.source:
+                steps += [
+                    Step(
+                        f"{definition.id} of {first:%Y-%m-%d}",
+                        2,
+                        partial(self._backfill_source, tenant, definition, kpis.calendar, first, last, now),
+                    )
+                    for first, last in slices
+                ]
+        return steps
+
+    def _backfill_source(
+        self, tenant: str, definition: KpiDefinition, calendar: Calendar, start: datetime, end: datetime, now: datetime
+    ) -> RunReport:
+        asked = {"tenant": tenant, "tz": calendar.timezone, "since": sql_time(EPOCH)}
+        touched = self._ch.query(definition.touched_sql, asked, LIMITS).rows
+        report = RunReport(computed=1)
+        places: dict[Grain, int] = {"hour": 0, "day": 1}
+        for grain in definition.grains:
+            found = {as_utc(row[places[grain]]) for row in touched}
+            found |= {at for stored, at in self._stored(tenant, definition) if stored == grain}
+            for chunk in chunks(at for at in found if start <= at < end):
+                rows = self._bucket_rows(tenant, definition, calendar, grain, chunk, now, now)
+                self._ch.insert_rows("kpi_values", COLUMNS, rows)
+                report += RunReport(buckets=len(chunk), rows=len(rows))
+        return report
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; its KPI is then repeated by the next run."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kpis.definitions import Exclusion, KpiDefinition, Statistic
@@ -39,6 +39,8 @@ class Measure:
     open: str
     excluded: tuple[Exclusion, ...]
     statistics: tuple[tuple[str, Statistic], ...]
+    by_minute: bool = False
+    """Whether its sums are of minutes of late, not of hours."""
 
     @property
     def view(self) -> str:
@@ -54,7 +56,8 @@ class Measure:
         """Names how it counts, beside what the view says: another text, parameter or zone of hours is another key."""
         d = self.definition
         said = (d.id, d.version, tz, self.fact(0), sorted(d.parameters.items()), self.ordered)
-        return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
+        text = f"{said!r} by minute" if self.by_minute else repr(said)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     @property
     def level(self) -> bool:
@@ -126,6 +129,13 @@ def measures(definitions: Iterable[KpiDefinition]) -> list[Measure]:
     return found
 
 
+def with_minutes(measures: Iterable[Measure]) -> list[Measure]:
+    """These, and a second one by minute for each whose definition lists minutes."""
+    found = list(measures)
+    minutes = [one for one in found if "minute" in one.definition.grains and not one.level]
+    return found + [replace(one, by_minute=True) for one in minutes]
+
+
 def by_view(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
     """Measures by the view that they read."""
     found: dict[str, list[Measure]] = {}
@@ -147,35 +157,55 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
     The engine takes longer to read a statement than to carry it out for a few rows.
     """
     shared: dict[str, str] = {}
+    numbers: dict[str, str] = {"1": str(MILLIONTHS)}
 
     def column(measure: Measure, expression: str) -> str:
         return shared.setdefault(own_parameters(measure.definition, expression), f"x{len(shared)}")
 
-    tuples = []
+    def figure(measure: Measure, expression: str) -> str:
+        """The column of a number, or the number one; its millionths are another column."""
+        if expression == "1":
+            return expression
+        name = column(measure, f"toFloat64({expression})")
+        numbers.setdefault(name, f"m{name}")
+        return name
+
+    tuples, levels = [], []
     for number, measure in enumerate(chosen):
+        if measure.level:
+            levels.append(column(measure, f"[{measure.fact(number)}]"))
+            continue
         at = column(measure, f"ifNull(toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC')), 0)")
         where = f" OR NOT {column(measure, _holds(measure.where))}" if measure.where else ""
-        figures = [column(measure, f"toFloat64({part})") for part in (measure.numerator, measure.denominator)]
+        figures = [figure(measure, part) for part in (measure.numerator, measure.denominator)]
+        unknown = " OR ".join(f"{one} IS NULL" for one in figures if one != "1") or "0"
         state = [
             f"{at} = 0{where}, 0",
             *(f"{column(measure, _holds(one.when))}, {LEFT_OUT + n}" for n, one in enumerate(measure.excluded)),
             *([f"{column(measure, _holds(measure.open))}, {OPEN}"] if measure.open else []),
-            f"{figures[0]} IS NULL OR {figures[1]} IS NULL, {LEFT_OUT + len(measure.excluded)}",
+            f"{unknown}, {LEFT_OUT + len(measure.excluded)}",
             str(COUNTED),
         ]
-        tuples.append(f"(toUInt16({number}), {at}, toUInt8(multiIf({', '.join(state)})), {', '.join(figures)})")
+        counted = ", ".join(numbers[one] for one in figures)
+        tuples.append(f"(toUInt16({number}), {at}, toUInt8(multiIf({', '.join(state)})), {counted})")
     columns = ",\n            ".join(f"{expression} AS {name}" for expression, name in shared.items())
+    millionths = "".join(
+        f", {_millionths(name)} AS {millionths}" for name, millionths in numbers.items() if name != "1"
+    )
     array = ",\n        ".join(tuples)
+    arrays = ", ".join([*([f"[{array}]"] if tuples else []), *levels])
     return f"""
-    SELECT arrayMap(f -> (f.1, f.2, f.3, {_millionths("f.4")}, {_millionths("f.5")}),
-        arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [
-        {array}])) AS Facts
+    SELECT arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, arrayConcat({arrays})) AS Facts
     FROM
     (
-        SELECT
+        SELECT *{millionths}
+        FROM
+        (
+            SELECT
             {columns}
-        FROM {table}
-        WHERE TenantId = {{tenant:String}} AND /*selection*/
+            FROM {table}
+            WHERE TenantId = {{tenant:String}} AND /*selection*/
+        )
     )"""
 
 

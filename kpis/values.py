@@ -19,7 +19,7 @@ from storage import load_sql
 if TYPE_CHECKING:
     from storage import ClickHouse
 
-STORED: tuple[Grain, ...] = ("hour", "day", "week", "month")
+STORED: tuple[Grain, ...] = ("minute", "hour", "day", "week", "month")
 """Of these the values are kept."""
 _UNITS = {"per_case": "number per case"}
 

@@ -112,6 +112,8 @@ class ViewJobs:
         self._overlap, self._settled_after = overlap, settled
         self._stopping, self._lock = threading.Event(), threading.Lock()
         self._version = 0
+        self.recent = 0
+        """The second from which on sums of minutes are kept, in the run under way."""
         self._told: Details = {}
         self._next = _Mark(BEGUN, EPOCH, {})
         self._columns: dict[str, list[str]] = {}
@@ -286,7 +288,7 @@ class ViewJobs:
         chosen = f"Stream IN {{streams:Array(String)}} AND {TOUCHED}"
         table, chosen = (view.table, f"Version = {{made:UInt64}} AND NOT Gone AND {chosen}") if after else ("", chosen)
         text = facts_of(view, measures, table).replace(SELECTION, chosen)
-        asked = {**params, **facts_parameters(measures, tz)}
+        asked = {**params, **facts_parameters(measures, tz, self.recent)}
         rows = self._ch.query(text.replace(CASES.notes, view.source.notes), asked, FEW).rows
         keys = [measure.key(tz) for measure in measures]
         return {(keys[int(number)], int(hour)): Sums.of(figures) for number, hour, *figures in rows}
@@ -332,10 +334,11 @@ def facts_of(view: View, measures: Sequence[Measure], table: str = "") -> str:
     return load_sql("kpis", "view_facts").replace(FACTS, facts_select(measures, table or f"{view.table} FINAL"))
 
 
-def facts_parameters(measures: Sequence[Measure], tz: str) -> dict[str, Any]:
-    """What the statement takes beside those of its condition."""
+def facts_parameters(measures: Sequence[Measure], tz: str, recent: int) -> dict[str, Any]:
+    """What the statement takes beside those of its condition. recent: the second from which on minutes are kept."""
+    minutes = [number for number, measure in enumerate(measures) if measure.by_minute]
     ordered = [number for number, measure in enumerate(measures) if measure.ordered]
-    return {**parameters(measures), "tz": tz, "ordered": ordered}
+    return {**parameters(measures), "tz": tz, "ordered": ordered, "by_minute": minutes, "recent": recent}
 
 
 def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:

@@ -7,15 +7,16 @@ that lost its last fact is stored as empty. A definition that the engine refuses
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core import Clock, QueryRejected, get_logger
+from core import Clock, StorageError, StoreUnavailable, get_logger
+from kpis.backfill import Step
 from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
 from kpis.levels import Levels
-from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of
+from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of, with_minutes
 from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
@@ -31,6 +32,9 @@ log = get_logger(__name__)
 
 ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
+MINUTES = timedelta(hours=6)
+"""Of so long ago until now, buckets of minutes are computed, of KPIs whose definition lists minutes."""
+BUCKET_START = COLUMNS.index("BucketStart")
 Bucket = tuple[int, Grain, int]
 """Key of a measure, grain, second at which the bucket begins."""
 
@@ -58,7 +62,9 @@ class ViewValues:
         self._taken[tenant], self._refused = kpis, self._all_refused[tenant]
         self._calendar = kpis.calendar
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
-        self._measures = {measure.key(self._calendar.timezone): measure for measure in measures(self._definitions)}
+        chosen = with_minutes(measures(self._definitions))
+        self._measures = {measure.key(self._calendar.timezone): measure for measure in chosen}
+        self._views.recent = int((self._clock.now() - MINUTES).timestamp()) // 60 * 60
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; the next run does what is left."""
@@ -91,6 +97,59 @@ class ViewValues:
             self._store_runs(tenant, changed.through)
             self._views.keep(tenant)
         return done
+
+    def backfill_steps(
+        self, tenant: str, ids: Collection[str], slices: Sequence[tuple[datetime, datetime]], through: datetime
+    ) -> list[Step]:
+        """What computes the values of these KPIs in these periods anew; the rows of the views stay as they are."""
+        self._take(tenant)
+        chosen = {key: measure for key, measure in self._measures.items() if measure.definition.id in ids}
+        steps = [
+            Step(f"sums of {name}", 1, partial(self._sum_up, tenant, name, some))
+            for name, some in by_view(chosen.values()).items()
+        ]
+        summed = {key for key, measure in chosen.items() if not measure.level}
+        if summed:
+            steps += [
+                Step(f"values of {start:%Y-%m-%d}", 2, partial(self._values_of, tenant, summed, start, end, through))
+                for start, end in slices
+            ]
+        if levels := {key: measure for key, measure in chosen.items() if measure.level}:
+            steps.append(Step("levels", 2, partial(self._levels_of, tenant, levels, slices, through)))
+        return steps
+
+    def _sum_up(self, tenant: str, name: str, chosen: Sequence[Measure]) -> RunReport:
+        version = self._views.next_version()
+        some, problems = self._fill(tenant, name, chosen, version)
+        keys = sorted(measure.key(self._calendar.timezone) for measure in some)
+        asked = {"tenant": tenant, "keys": keys, "version": version}
+        self._ch.command(load_sql("kpis", "partials_bury"), asked, LIMITS)
+        self._partials.set_complete(tenant, keys, version)
+        return RunReport(computed=len({measure.definition.id for measure in some}), left_out=tuple(problems))
+
+    def _values_of(
+        self, tenant: str, keys: Collection[int], start: datetime, end: datetime, through: datetime
+    ) -> RunReport:
+        """The buckets that begin in a period, each whole."""
+        last = end - timedelta(seconds=1)
+        until = max(self._calendar.end(grain, self._calendar.start(grain, last)) for grain in ("hour", *COARSE))
+        low, high = int(start.timestamp()), int(end.timestamp())
+        found = self._buckets(tenant, keys, None, (low, int(until.timestamp())))
+        within = {bucket: sums for bucket, sums in found.items() if low <= bucket[2] < high}
+        stored = {bucket for bucket in self._stored(tenant, keys) if low <= bucket[2] < high}
+        return self._store(tenant, set(within) | stored, within, through)
+
+    def _levels_of(
+        self,
+        tenant: str,
+        chosen: Mapping[int, Measure],
+        slices: Sequence[tuple[datetime, datetime]],
+        through: datetime,
+    ) -> RunReport:
+        rows, _ = self._levels.rows(tenant, chosen, (), chosen.keys(), self._calendar, through)
+        within = [row for row in rows if slices[0][0] <= row[BUCKET_START] < slices[-1][1]]
+        self._insert(within)
+        return RunReport(computed=len(chosen), buckets=len(within), rows=len(within))
 
     def _chosen(self, keys: Collection[int]) -> dict[str, list[Measure]]:
         """Those of the measures that are computed, by view."""
@@ -132,7 +191,9 @@ class ViewValues:
         """Adds up the facts of a view; gives the measures that could be, and what is wrong with the others."""
         try:
             self._fill_at_once(tenant, name, chosen, version)
-        except QueryRejected as problem:
+        except StoreUnavailable:
+            raise
+        except StorageError as problem:
             definitions = {measure.definition.id for measure in chosen}
             if len(definitions) == 1:
                 (wrong,) = definitions
@@ -152,7 +213,7 @@ class ViewValues:
         sums = facts_of(view(name), chosen).replace(SELECTION, "1")
         params = {"tenant": tenant, "version": version, "keys": [measure.key(tz) for measure in chosen]}
         text = load_sql("kpis", "partials_fill").replace("/*sums*/", sums)
-        self._ch.command(text, params | facts_parameters(chosen, tz), LIMITS)
+        self._ch.command(text, params | facts_parameters(chosen, tz, self._views.recent), LIMITS)
 
     def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
         """Changes these hours, and stores the buckets that they lie in."""
@@ -184,6 +245,9 @@ class ViewValues:
         found: set[Bucket] = set()
         starts: dict[int, list[tuple[Grain, int]]] = {}
         for key, hour in hours:
+            if self._measures[key].by_minute:
+                found.add((key, "minute", hour))
+                continue
             if hour not in starts:
                 at = datetime.fromtimestamp(hour, UTC)
                 starts[hour] = [("hour", hour)]
@@ -191,9 +255,11 @@ class ViewValues:
             found |= {(key, grain, start) for grain, start in starts[hour]}
         return found
 
-    def _buckets(self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None) -> dict[Bucket, tuple[Any, ...]]:
-        """What the hours of buckets add up to: those wanted, or all."""
-        low, high = self._span(tenant, keys, wanted)
+    def _buckets(
+        self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None, span: tuple[int, int] | None = None
+    ) -> dict[Bucket, tuple[Any, ...]]:
+        """What the hours of buckets add up to: those wanted, or all of a span, or all."""
+        low, high = span or self._span(tenant, keys, wanted)
         first, last = datetime.fromtimestamp(low, UTC).year - 1, datetime.fromtimestamp(high, UTC).year + 1
         first, last = max(FIRST_YEAR, first), min(LAST_YEAR, last)
         asked = sorted(wanted or ())
@@ -201,6 +267,7 @@ class ViewValues:
             "tenant": tenant,
             "keys": sorted(keys),
             "all": int(wanted is None),
+            "by_minute": sorted(key for key in keys if self._measures[key].by_minute),
             "low": low,
             "high": high,
             "days": list(self._calendar.starts("day", first, last)),
@@ -274,7 +341,7 @@ class ViewValues:
     def _stored(self, tenant: str, keys: Collection[int]) -> set[Bucket]:
         """What is stored of these measures, to find the buckets that have no fact any more."""
         by_basis = {
-            (self._measures[key].definition.id, basis): key
+            (self._measures[key].definition.id, basis, self._measures[key].by_minute): key
             for key in keys
             for basis, _ in self._measures[key].statistics
         }
@@ -284,9 +351,10 @@ class ViewValues:
             {"tenant": tenant, "ids": list(named), "versions": list(named.values())},
         ).rows
         return {
-            (by_basis[kpi, basis], grain, int(start.timestamp()))
+            (by_basis[kpi, basis, grain == "minute"], grain, int(start.timestamp()))
             for kpi, basis, grain, start in rows
-            if (kpi, basis) in by_basis
+            if (kpi, basis, grain == "minute") in by_basis
+            and (grain != "minute" or int(start.timestamp()) >= self._views.recent)
         }
 
     def _store_runs(self, tenant: str, through: datetime) -> None:

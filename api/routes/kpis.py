@@ -25,9 +25,10 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC) + USUAL
 """Periods that have an end alone begin in 1970 or later."""
 MOST_BUCKETS = 20_000
 LENGTHS = {
-    "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1), "month": timedelta(days=30),
+    "minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1),
+    "week": timedelta(weeks=1), "month": timedelta(days=30),
 }  # fmt: skip
-Grain = Annotated[Literal["hour", "day", "week", "month"], Query(description="length of a bucket")]
+Grain = Annotated[Literal["minute", "hour", "day", "week", "month"], Query(description="length of a bucket")]
 Basis = Annotated[str, Query(description="one of the definition's; its first when left out")]
 Start = Annotated[datetime | None, Query(description="with its zone; 28 days before the end when left out")]
 End = Annotated[datetime | None, Query(description="with its zone, not included; now when left out")]

@@ -20,7 +20,7 @@ WHERE v.TenantId = {tenant:String}
     AND has(arrayZip({ids:Array(String)}, {versions:Array(UInt16)}), (toString(v.KpiId), v.Version))
 ORDER BY
     NOT arrayElement({whole:Array(UInt8)}, indexOf({ids:Array(String)}, toString(v.KpiId)))
-        OR multiIf({grain:String} = 'hour', addHours(v.BucketStart, 1), {grain:String} = 'day', addDays(v.BucketStart, 1),
+        OR multiIf({grain:String} = 'minute', addMinutes(v.BucketStart, 1), {grain:String} = 'hour', addHours(v.BucketStart, 1), {grain:String} = 'day', addDays(v.BucketStart, 1),
             {grain:String} = 'week', addWeeks(v.BucketStart, 1), addMonths(v.BucketStart, 1)) <= DataThrough DESC,
     v.SampleSize > 0 AND v.OpenCases <= arrayElement({shares:Array(Float64)}, indexOf({ids:Array(String)}, toString(v.KpiId))) * (v.OpenCases + v.SampleSize) DESC,
     v.SampleSize > 0 DESC,

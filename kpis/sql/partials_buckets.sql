@@ -1,4 +1,4 @@
--- Hours added up to hours, days, weeks and months: all, or the buckets asked for.
+-- Hours added up to hours, days, weeks and months: all, or the buckets asked for. Minutes stay minutes.
 SELECT
     Measure, Grain, Start, sum(N) AS Numerators, sum(D) AS Denominators, sum(C) AS Counts, sum(L) AS LeftOuts, sum(O) AS Opens,
     quantilesExactInclusiveArray(0.5, 0.9)(Told) AS Percentiles
@@ -14,12 +14,13 @@ FROM
             AND Hour >= toDateTime({low:Int64}, 'UTC') AND Hour < toDateTime({high:Int64}, 'UTC')
     )
     ARRAY JOIN [
+        ('minute', At),
         ('hour', At),
         ('day', roundDown(At, {days:Array(Int64)})),
         ('week', roundDown(At, {weeks:Array(Int64)})),
         ('month', roundDown(At, {months:Array(Int64)}))] AS B
-    WHERE {all:UInt8} OR (Measure, Grain, Start) IN (
-        SELECT arrayJoin(arrayZip({measures:Array(UInt64)}, {grains:Array(String)}, {starts:Array(Int64)})))
+    WHERE (Grain = 'minute') = has({by_minute:Array(UInt64)}, Measure) AND ({all:UInt8} OR (Measure, Grain, Start) IN (
+        SELECT arrayJoin(arrayZip({measures:Array(UInt64)}, {grains:Array(String)}, {starts:Array(Int64)}))))
 )
 GROUP BY Measure, Grain, Start
 HAVING Counts > 0 OR LeftOuts > 0 OR Opens > 0

@@ -1,8 +1,9 @@
--- What the facts of the selected cases add up to, by measure and hour: two of these, from before and after their rows were
+-- What the facts of the selected cases add up to, by measure and hour (or, of late, minute): two of these, from before and after their rows were
 -- made anew, say what changed.
 SELECT
     F.1 AS M,
-    toUnixTimestamp(toStartOfHour(toDateTime(F.2, 'UTC'), {tz:String})) AS At,
+    if(has({by_minute:Array(UInt16)}, M), toUnixTimestamp(toStartOfMinute(toDateTime(F.2, 'UTC'))),
+        toUnixTimestamp(toStartOfHour(toDateTime(F.2, 'UTC'), {tz:String}))) AS At,
     sumIf(toInt128(F.4), F.3 = 1) AS Numerator,
     sumIf(toInt128(F.5), F.3 = 1) AS Denominator,
     countIf(F.3 = 1) AS Counted,
@@ -14,4 +15,5 @@ FROM
 /*facts*/
 )
 ARRAY JOIN Facts AS F
+WHERE F.2 >= {recent:Int64} OR NOT has({by_minute:Array(UInt16)}, M)
 GROUP BY M, At

@@ -2,6 +2,7 @@
 
 from storage.state import (
     alert_tables,
+    backfill_tables,
     baseline_tables,
     control_tables,
     delivery_tables,
@@ -17,6 +18,7 @@ from storage.state import (
 
 __all__ = [
     "alert_tables",
+    "backfill_tables",
     "baseline_tables",
     "control_tables",
     "delivery_tables",

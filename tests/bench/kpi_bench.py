@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,12 @@ def prepare(ch: ClickHouse, bench: Bench, history: History) -> None:
     stored.said = f"{events:,} events of {cases:,} cases, {records:,} about stock and prices"
 
 
+def found(ch: ClickHouse) -> datetime | None:
+    """The end of the history that is there, minutes that were added since included; None when there is none."""
+    events, last = ch.query("SELECT count(), max(Timestamp) FROM process_events").rows[0]
+    return last.replace(second=0, microsecond=0) + timedelta(minutes=1) if events else None
+
+
 def everything(bench: Bench, jobs: KpiJobs) -> None:
     """All KPIs from nothing."""
     figure = bench.figure("all KPIs from nothing", 60)
@@ -202,8 +208,8 @@ def page(ch: ClickHouse, bench: Bench, history: History) -> None:
         ask()
         for _ in range(QUERIES):
             with bench.timed(figure):
-                found = ask()
-        figure.said = f"{len(found):,} of {values:,} values" if isinstance(found, list) else f"{len(found):,} series"
+                answer = ask()
+        figure.said = f"{len(answer):,} of {values:,} values" if isinstance(answer, list) else f"{len(answer):,} series"
 
 
 def report(ch: ClickHouse, bench: Bench, history: History) -> None:
@@ -228,15 +234,19 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--folder", help="where the engine's files go; else the usual temporary folder")
+    parser.add_argument("--reuse", type=Path, help="a folder with a history; made there when it is not, and kept")
     parser.add_argument("--markdown", type=Path, help="write the table there, too")
     options = parser.parse_args()
     bench, clock = Bench(), SystemClock()
     history = History(TENANT, datetime.now(UTC).replace(second=0, microsecond=0), options.events, options.days)
     with tempfile.TemporaryDirectory(prefix="kpi-bench-", dir=options.folder) as folder:
-        ch = open_clickhouse(load_settings(data_dir=Path(folder)))
+        ch = open_clickhouse(load_settings(data_dir=options.reuse or Path(folder)))
         try:
             migrate_clickhouse(ch)
-            prepare(ch, bench, history)
+            if end := found(ch):
+                history = replace(history, end=end)
+            else:
+                prepare(ch, bench, history)
             jobs = KpiJobs(ch, clock, load_catalogue(), [TENANT])
             everything(bench, jobs)
             minutes(ch, bench, jobs, history)

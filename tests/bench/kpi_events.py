@@ -235,11 +235,13 @@ INSERT INTO record_events
 )
 SELECT
     {{tenant:String}}, if(Priced, 'price', 'stock'), concat(Sku, ' @ ', Place), Moment, 0,
-    lower(hex(sipHash128(N, 'record'))), Name, Name, 'wms', 'system', if(Priced, NULL, 1.), if(Priced, toDecimal64(10, 4), NULL),
-    if(Priced, 'EUR', ''), 'record',
-    CAST(map('retail.sku', Sku, if(Priced, 'retail.channel', 'retail.location.id'), Place, 'retail.stock.level', toString(Level),
-        'retail.stock.book', toString(Level + (Draw % 17 = 0)), 'retail.system', 'web-shop', 'retail.price.expected',
-        if(Draw % 29 = 0, '9.5', '10'), 'retail.changed.at', toString(subtractSeconds(Moment, Draw % 90))),
+    lower(hex(sipHash128(N, 'record'))), Name, Name, 'wms', 'system', if(Priced, NULL, 1.),
+    if(Priced, toDecimal64(10, 4), NULL), if(Priced, 'EUR', ''), 'record',
+    CAST(map('retail.sku', Sku, if(Priced, 'retail.channel', 'retail.location.id'), Place,
+        'retail.stock.level', toString(Level), 'retail.stock.book', toString(Level + (Draw % 17 = 0)),
+        'retail.system', 'web-shop', 'retail.price.expected',
+        if(Draw % 29 = 0, '9.5', '10'),
+        'retail.changed.at', toString(subtractSeconds(Moment, Draw % 90))),
         'Map(String, String)'),
     Moment, {{segment:UInt64}}
 FROM
@@ -249,8 +251,8 @@ FROM
         concat('SKU-', toString(cityHash64(N, 'sku') % 5000)) AS Sku,
         if(Priced, ['web', 'store', 'app'][1 + Draw % 3], concat('DC-', toString(cityHash64(N, 'd') % 40))) AS Place,
         if(Draw % 23 = 0, 0, cityHash64(N, 'level') % 50) AS Level,
-        multiIf(Priced, 'retail.price.checked', Level = 0, 'retail.stock.depleted', Draw % 5 = 1, 'retail.stock.counted',
-            Draw % 5 = 2, 'retail.stock.replenished', Draw % 5 = 3, 'retail.stock.synchronised', 'retail.stock.reserved') AS Name,
+        multiIf(Priced, 'retail.price.checked', Level = 0, 'retail.stock.depleted', concat('retail.stock.',
+            ['counted', 'replenished', 'synchronised', 'reserved', 'reserved'][1 + Draw % 5])) AS Name,
         fromUnixTimestamp64Nano({{begin:Int64}} + toInt64(N * {{apart:Float64}} * 1000) * 1000000, 'UTC') AS Moment
     FROM numbers({{low:UInt64}}, {{count:UInt64}})
 )
