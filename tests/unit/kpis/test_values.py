@@ -80,7 +80,11 @@ def test_a_series_is_half_open_and_in_order(clickhouse: ClickHouse, tenant: str,
         ({"kpi_id": "fill"}, NotFound, "no KPI 'fill'"),
         ({"kpi_id": "fill_rate", "basis": "lines"}, InvalidInput, "has no basis 'lines'; there are line, unit"),
         ({"kpi_id": "fill_rate", "dimension_value": "a->b"}, InvalidInput, "has no dimension for 'a->b'"),
-        ({"kpi_id": "fill_rate", "grain": "year"}, InvalidInput, "a grain is minute, hour, day, week, month; got 'year'"),
+        (
+            {"kpi_id": "fill_rate", "grain": "year"},
+            InvalidInput,
+            "a grain is minute, hour, day, week, month; got 'year'",
+        ),
         ({"kpi_id": "fill_rate", "grain": "run"}, InvalidInput, "a grain is minute, hour, day, week, month; got 'run'"),
         ({"kpi_id": "fill_rate", "start": datetime(2026, 3, 1)}, InvalidInput, "must carry its zone"),  # noqa: DTZ001
     ],
