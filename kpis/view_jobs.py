@@ -41,9 +41,9 @@ log = get_logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
-FEW = LIMITS | {"max_threads": 1, "optimize_move_to_prewhere_if_final": 1}
+FEW = LIMITS | {"max_threads": 1, "optimize_move_to_prewhere_if_final": 1, "compile_expressions": 0}
 """For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
-thread reads them, for several views are read at once."""
+thread reads them, for several views are read at once. To compile expressions takes longer than such a statement."""
 BEGUN = 0
 """The model in the mark of a run that has not ended."""
 FACTS, TABLE = "/*facts*/", "/*table*/"
