@@ -51,7 +51,7 @@ class TooFew:
 
 
 def interval(sample: Sample, level: float = LEVEL) -> Interval | TooFew:
-    """The interval of one estimate, by the kind of its sample. Raises InvalidInput for a level that `checked` refuses."""
+    """The interval of one estimate, by the kind of its sample. Raises InvalidInput for a level `checked` refuses."""
     match sample:
         case ProportionSample():
             return proportion(sample, level)
