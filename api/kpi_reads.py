@@ -73,7 +73,7 @@ class KpiStoryReads:
             return ()
         found = breakdown(
             self._services.ch, tenant, of.catalogue.get(story.kpi_id), state.by or story.dimensions[0], story.start,
-            story.end, basis=story.basis, timezone=of.calendar.timezone, now=self._services.clock.now(),
+            story.end, basis=story.basis, calendar=of.calendar, now=self._services.clock.now(),
         )  # fmt: skip
         return [
             SplitPart(
@@ -91,7 +91,7 @@ class KpiStoryReads:
         def asked(role: str) -> CasePage:
             return drill(
                 self._services.ch, tenant, definition, story.start, story.end, role, basis=story.basis,
-                dimension=state.by, value=state.value, timezone=of.calendar.timezone, largest=story.unit != "ratio",
+                dimension=state.by, value=state.value, calendar=of.calendar, largest=story.unit != "ratio",
                 after=state.after, limit=CASES, now=self._services.clock.now(),
             )  # fmt: skip
 

@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core import InvalidInput
-from kpis.breakdown import ENDED, Period, filled, measure_of, require_basis, require_period, statistic_of
+from kpis.breakdown import ENDED, UTC_CALENDAR, Period, filled, measure_of, require_basis, require_period, statistic_of
 from kpis.definitions import LEVELS, KpiDefinition
 from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN, Measure
+from kpis.periods import Calendar
 from kpis.views import RECORDS, view
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def drill(
     basis: str = "",
     dimension: str = "",
     value: str | None = None,
-    timezone: str = "UTC",
+    calendar: Calendar = UTC_CALENDAR,
     largest: bool = False,
     after: str = "",
     limit: int = PAGE,
@@ -144,7 +145,7 @@ def drill(
     condition, bound = _condition(definition, chosen, role)
     measure, statistic = measure_of(definition, chosen), statistic_of(definition, chosen)
     split = definition.breakdowns[dimension] if dimension else "''"
-    asked = Period(start, end, timezone, now).given(measure, statistic, tenant)
+    asked = Period(start, end, calendar, now).given(measure, statistic, tenant)
     asked |= {"narrowed": int(bool(dimension) and value is not None), "value": value or ""}
     rank, stream, case, subject = _cursor(after)
     page = {"largest": int(largest), "rank": rank, "stream": stream, "case": case, "subject": subject}

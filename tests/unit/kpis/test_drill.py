@@ -27,6 +27,7 @@ CHOSEN = (
     "on_time_in_full", "first_time_fill_rate", "order_cycle_time", "orders_placed", "touchpoints_per_case",
     "order_backlog", "order_backlog_age",
 )  # fmt: skip
+DAY = (moment("2026-03-02T00:00"), moment("2026-03-03T00:00"))
 MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
 
 
@@ -168,8 +169,12 @@ def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str)
         ("a->b", False, 1, 0.5),
         ("", True, 2, 0),
     ]
-    assert found.total.numerator == 2
-    assert found.total.sample_size == 6
+    assert (found.total.numerator, found.total.sample_size) == (2, 6)
+    day = breakdown(clickhouse, tenant, CATALOGUE.get("integration_failure_rate"), "edge", *DAY)
+    assert [(part.value, part.figures.value) for part in day.parts] == [("a->b", 0.5), ("b->c", 0), ("c->d", 0)]
+    with pytest.raises(InvalidInput, match="one bucket at a time"):
+        breakdown(clickhouse, tenant, CATALOGUE.get("queue_age"), "queue", *MARCH)
+    assert breakdown(clickhouse, tenant, CATALOGUE.get("queue_age"), "queue", *DAY, basis="p90").parts == ()
 
 
 @settings(
@@ -192,7 +197,7 @@ def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, eve
 
 def check(shop: FewShop, definition: KpiDefinition, stored: KpiValue) -> None:
     start, end = stored.bucket_start, Calendar(ZONE).end("day", stored.bucket_start)
-    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE, "now": shop.clock.now()}
+    asked: dict[str, Any] = {"basis": stored.basis, "calendar": Calendar(ZONE), "now": shop.clock.now()}
     level = definition.level
     counted = shop.all_cases(definition.id, start, end, **asked)
     assert sum(one.numerator for one in counted) == pytest.approx(stored.numerator, abs=1e-6)
