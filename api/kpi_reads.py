@@ -58,7 +58,7 @@ class KpiStoryReads:
             [(one.id, one.name) for one in definition.bases],
             [one for one in definition.grains if one in STORED],
             dimension_names(definition),
-            roles(definition, basis) if definition.view else (),
+            roles(definition, basis),
             explain(definition, basis),
             None if latest is None else KpiReading(names.get(basis, ""), latest, tuple(past)),
             _at(past, at),
@@ -107,7 +107,15 @@ class KpiStoryReads:
             [(one.reason, one.cases) for one in totals.reasons],
             [
                 CaseRow(
-                    one.stream, one.case_id, one.subject, one.at, one.numerator, one.denominator, one.split, one.reason
+                    one.stream,
+                    one.case_id,
+                    one.subject,
+                    one.trace_id,
+                    one.at,
+                    one.numerator,
+                    one.denominator,
+                    one.split,
+                    one.reason,
                 )
                 for one in page.cases
             ],

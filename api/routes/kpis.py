@@ -60,7 +60,7 @@ def kpi(request: Request, kpi_id: str, grain: Grain = "day") -> Any:
     return {
         "definition": _definition(definition),
         "explanation": {basis: explain(definition, basis) for basis in definition.basis_ids},
-        "roles": {basis: roles(definition, basis) if definition.view else () for basis in definition.basis_ids},
+        "roles": {basis: roles(definition, basis) for basis in definition.basis_ids},
         "calendar": jsonable(of.calendar),
         "values": jsonable(latest_values(found.ch, who.tenant, grain, catalogue=one)),
     }
@@ -128,7 +128,8 @@ def kpi_cases(
     """Over all pages the contributions of the counted cases are the number's numerator and denominator.
 
     `totals` holds what all cases of the period make together, with how many were left out for each reason. `page` is
-    the case on the process page, `timeline` its steps on the API; a record (an item at a location) has none.
+    the case on the process page, `timeline` its steps on the API; a record (an item at a location) has none. A call
+    between systems has a `trace`.
     """
     found, who, definition, since, until, calendar = _asked(request, kpi_id, start, end)
     if value is not None and not by:
@@ -146,9 +147,12 @@ def kpi_cases(
 
 
 def links(case: DrilledCase) -> dict[str, str]:
-    """Where the case is seen as a whole."""
-    state = ProcessState(stream=case.stream, case=case.case_id)
-    return {"page": state.href, "timeline": f"/api/v1/processes/{quote(case.stream)}/cases/{quote(case.case_id)}"}
+    """Where the case and the trace are seen as a whole."""
+    found = {"trace": f"/api/v1/traces/{case.trace_id}"} if case.trace_id else {}
+    if case.case_id:
+        found["page"] = ProcessState(stream=case.stream, case=case.case_id).href
+        found["timeline"] = f"/api/v1/processes/{quote(case.stream)}/cases/{quote(case.case_id)}"
+    return found
 
 
 def _asked(
