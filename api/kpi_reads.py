@@ -58,7 +58,7 @@ class KpiStoryReads:
             [(one.id, one.name) for one in definition.bases],
             [one for one in definition.grains if one in STORED],
             dimension_names(definition),
-            roles(definition, basis) if definition.view else (),
+            roles(definition, basis),
             explain(definition, basis),
             None if latest is None else KpiReading(names.get(basis, ""), latest, tuple(past)),
             _at(past, at),
@@ -73,7 +73,7 @@ class KpiStoryReads:
             return ()
         found = breakdown(
             self._services.ch, tenant, of.catalogue.get(story.kpi_id), state.by or story.dimensions[0], story.start,
-            story.end, basis=story.basis, timezone=of.calendar.timezone, now=self._services.clock.now(),
+            story.end, basis=story.basis, calendar=of.calendar, now=self._services.clock.now(),
         )  # fmt: skip
         return [
             SplitPart(
@@ -91,7 +91,7 @@ class KpiStoryReads:
         def asked(role: str) -> CasePage:
             return drill(
                 self._services.ch, tenant, definition, story.start, story.end, role, basis=story.basis,
-                dimension=state.by, value=state.value, timezone=of.calendar.timezone, largest=story.unit != "ratio",
+                dimension=state.by, value=state.value, calendar=of.calendar, largest=story.unit != "ratio",
                 after=state.after, limit=CASES, now=self._services.clock.now(),
             )  # fmt: skip
 
@@ -107,7 +107,15 @@ class KpiStoryReads:
             [(one.reason, one.cases) for one in totals.reasons],
             [
                 CaseRow(
-                    one.stream, one.case_id, one.subject, one.at, one.numerator, one.denominator, one.split, one.reason
+                    one.stream,
+                    one.case_id,
+                    one.subject,
+                    one.trace_id,
+                    one.at,
+                    one.numerator,
+                    one.denominator,
+                    one.split,
+                    one.reason,
                 )
                 for one in page.cases
             ],

@@ -58,11 +58,15 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """A case and what it contributes; `contribution` is in the KPI's unit, or 1 of a share that it is counted in."""
+    """A case and what it contributes; `contribution` is in the KPI's unit, or 1 of a share that it is counted in.
+
+    A call between systems has a trace, and a case where it told one.
+    """
 
     stream: str
     case_id: str
     subject: str
+    trace_id: str
     at: datetime
     numerator: float
     denominator: float

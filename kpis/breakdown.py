@@ -3,7 +3,8 @@
 It is added up from the facts of the same measure that the stored buckets come from (`kpis.measures`), so the parts add
 up to the total and the total is what the buckets of the period say: numerator, denominator, counted, left out and open.
 Of a median or p90 only these add up, not the value. Many values: the ones with the most cases have a part each, the
-others one together. The definitions that are a statement are split by what they store, in whole hours.
+others one together. The definitions that are a statement are split by what they store: of one bucket, and shares also
+of a period of whole hours.
 
 Of a level (what is open at the end of a bucket, and its age) the period's end alone matters: its facts are the subjects
 that had begun by then, and those that had not ended make the number. See `kpis.levels`.
@@ -12,14 +13,14 @@ that had begun by then, and those that had not ended make the number. See `kpis.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
 from kpis.definitions import LEVELS, KpiDefinition, Statistic
 from kpis.measures import COUNTED, MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters, value_of
-from kpis.periods import Calendar
+from kpis.periods import Calendar, Grain
 from kpis.views import view
 from metrics.read_models import sql_second
 from storage import load_sql
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 PARTS, MOST_PARTS = 12, 200
 HOUR = 3_600
+UTC_CALENDAR = Calendar()
 ENDED = 3
 """State of a subject of a level that had begun and ended."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
@@ -87,7 +89,7 @@ def breakdown(
     end: datetime,
     *,
     basis: str = "",
-    timezone: str = "UTC",
+    calendar: Calendar = UTC_CALENDAR,
     most: int = PARTS,
     now: datetime | None = None,
 ) -> Breakdown:
@@ -104,11 +106,11 @@ def breakdown(
         )
     if not 1 <= most <= MOST_PARTS:
         raise InvalidInput(f"there are 1 to {MOST_PARTS} parts, got {most}")
+    period = Period(start, end, calendar, now)
     if definition.view:
-        period = Period(start, end, timezone, now)
         total, parts = _computed(ch, tenant, definition, chosen, dimension, period, most)
     else:
-        total, parts = _stored(ch, tenant, definition, chosen, dimension, start, end, most)
+        total, parts = _stored(ch, tenant, definition, chosen, dimension, period, most)
     return Breakdown(
         definition.id, definition.version, definition.unit, definition.direction, chosen, dimension, start, end,
         total, tuple(parts),
@@ -152,12 +154,22 @@ def require_period(start: datetime, end: datetime) -> None:
 
 @dataclass(frozen=True)
 class Period:
-    """A period as a tenant's hours count it; now: until when what is not over is told, None for all of it."""
+    """A period as a tenant counts time; now: until when what is not over is told, None for all of it."""
 
     start: datetime
     end: datetime
-    timezone: str
+    calendar: Calendar
     now: datetime | None
+
+    def bucket(self, definition: KpiDefinition) -> Grain | None:
+        """The length of the stored bucket that the period is, None when it is none."""
+        for grain in definition.grains:
+            if (
+                self.calendar.start(grain, self.start) == self.start
+                and self.calendar.end(grain, self.start) == self.end
+            ):
+                return grain
+        return None
 
     def given(self, measure: Measure, statistic: Statistic, tenant: str) -> dict[str, Any]:
         """What every statement over a measure's facts of the period is given."""
@@ -165,9 +177,9 @@ class Period:
         if measure.level:
             low = 0
             if self.now is not None:
-                hour = int(Calendar(self.timezone).start("hour", self.now).timestamp())
+                hour = int(self.calendar.start("hour", self.now).timestamp())
                 high = min(high, hour + HOUR if statistic == "level" else hour)
-        return {**parameters([measure]), "tenant": tenant, "tz": self.timezone, "low": low, "high": high}
+        return {**parameters([measure]), "tenant": tenant, "tz": self.calendar.timezone, "low": low, "high": high}
 
 
 def filled(statement: str, measure: Measure, statistic: Statistic, split: str) -> str:
@@ -236,30 +248,49 @@ def _stored(
     definition: KpiDefinition,
     basis: str,
     dimension: str,
-    start: datetime,
-    end: datetime,
+    period: Period,
     most: int,
 ) -> tuple[Figures, list[Part]]:
+    """What is stored of the bucket that the period is; of another period shares are added up from their hours."""
     asked = {
         "tenant": tenant,
         "kpi": definition.id,
         "version": definition.version,
         "basis": basis,
         "dimension": dimension,
-        "start": sql_second(start),
-        "end": sql_second(end),
+        "start": sql_second(period.start),
     }
-    rows = ch.query(load_sql("kpis", "breakdown_stored"), asked).rows
-    total = _added(row[2:] for row in rows if row[0] == "")
-    split = [row for row in rows if row[0] == dimension and any(row[4:])]
-    parts = [Part(str(row[1]), False, 1, _added([row[2:]])) for row in split[:most]]
-    if rest := split[most:]:
-        parts.append(Part("", True, len(rest), _added(row[2:] for row in rest)))
+    if grain := period.bucket(definition):
+        found = ch.query(load_sql("kpis", "breakdown_bucket"), asked | {"grain": grain}).rows
+        rows = [(row[0], row[1], _told(row[2:])) for row in found]
+    elif definition.unit == "ratio" and "hour" in definition.grains:
+        found = ch.query(load_sql("kpis", "breakdown_stored"), asked | {"end": sql_second(period.end)}).rows
+        rows = [(row[0], row[1], _share([row[2:]])) for row in found if any(row[4:])]
+    else:
+        raise InvalidInput(
+            f"{definition.id} is told of one bucket at a time: its parts do not add up over several",
+            hint=f"give the start and the end of one {', '.join(definition.grains)}",
+        )
+    total = next((figures for by, _, figures in rows if by == ""), Figures(None, 0.0, 0.0, 0, 0, 0))
+    split = [(str(part), figures) for by, part, figures in rows if by == dimension]
+    parts = [Part(value, False, 1, figures) for value, figures in split[:most]]
+    if rest := [_plain(figures) for _, figures in split[most:]]:
+        together = _share(rest) if definition.unit == "ratio" else replace(_share(rest), value=None)
+        parts.append(Part("", True, len(rest), together))
     return total, parts
 
 
-def _added(rows: Iterable[Sequence[Any]]) -> Figures:
-    sums = [sum(column) for column in zip(*rows, strict=True)] or [0.0, 0.0, 0, 0, 0]
-    numerator, denominator, counted, excluded, opened = sums
+def _told(row: Sequence[Any]) -> Figures:
+    value, numerator, denominator, counted, excluded, opened = row
+    figures = (float(numerator), float(denominator), int(counted), int(excluded), int(opened))
+    return Figures(None if value is None else float(value), *figures)
+
+
+def _plain(figures: Figures) -> tuple[float, float, int, int, int]:
+    return figures.numerator, figures.denominator, figures.sample_size, figures.excluded, figures.open_cases
+
+
+def _share(rows: Iterable[Sequence[Any]]) -> Figures:
+    numerator, denominator, counted, excluded, opened = (sum(column) for column in zip(*rows, strict=True))
     value = float(numerator) / float(denominator) if denominator else None
     return Figures(value, float(numerator), float(denominator), int(counted), int(excluded), int(opened))

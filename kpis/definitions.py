@@ -38,6 +38,7 @@ Driver = Literal["", "touches", "delay_hours", "orders", "refunds", "money"]
 COMPUTE_PARAMETERS = ("{tenant:String}", "{buckets:Array(DateTime('UTC'))}")
 ENDS, CALENDAR = "{ends:Array(DateTime('UTC'))}", ("{grain:String}", "{tz:String}")
 """A statement is told where its buckets end, or tells from the grain and the time zone."""
+CASES_PARAMETERS = ("{tenant:String}", "{start:DateTime64(9, 'UTC')}", "{end:DateTime64(9, 'UTC')}")
 TOUCHED_PARAMETERS = ("{tenant:String}", "{tz:String}", "{since:DateTime64(9, 'UTC')}")
 
 
@@ -231,6 +232,7 @@ class KpiDefinition:
     open_cases: str
     compute_sql: str = ""
     touched_sql: str = ""
+    cases_sql: str = ""
 
     @property
     def level(self) -> bool:
@@ -337,7 +339,9 @@ def load_definition(file: Path) -> KpiDefinition:
     stem = document.statement or document.id
     compute = _statement(file.with_name(f"{stem}.sql"), COMPUTE_PARAMETERS)
     touched = _statement(file.with_name(f"{stem}.touched.sql"), TOUCHED_PARAMETERS)
-    return KpiDefinition(**values, compute_sql=compute, touched_sql=touched)
+    beside = file.with_name(f"{document.id}.cases.sql")
+    cases = _statement(beside, CASES_PARAMETERS) if beside.is_file() else ""
+    return KpiDefinition(**values, compute_sql=compute, touched_sql=touched, cases_sql=cases)
 
 
 def read_text(file: Path) -> str:

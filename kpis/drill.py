@@ -21,16 +21,30 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from core import InvalidInput
-from kpis.breakdown import ENDED, Period, filled, measure_of, require_basis, require_period, statistic_of
+from kpis.breakdown import (
+    ENDED,
+    UTC_CALENDAR,
+    Period,
+    dimension_names,
+    filled,
+    measure_of,
+    require_basis,
+    require_period,
+    statistic_of,
+)
 from kpis.definitions import LEVELS, KpiDefinition
-from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN, Measure
+from kpis.measures import COUNTED, LEFT_OUT, MILLIONTHS, OPEN
+from kpis.periods import Calendar
 from kpis.views import RECORDS, view
+from metrics.read_models import sql_time
+from storage import load_sql
 
 if TYPE_CHECKING:
     from storage import ClickHouse
 
 Role = Literal["counted", "numerator", "misses", "open", "excluded"]
 ROLES: tuple[str, ...] = get_args(Role)
+CASES = "/*cases*/"
 PAGE, MOST = 50, 500
 UNKNOWN = "what is to be counted is not known"
 """Why a subject is left out whose numerator or denominator has no value."""
@@ -47,16 +61,17 @@ _FIRST: Cursor = (-(1 << 63), "", "", "")
 
 @dataclass(frozen=True)
 class DrilledCase:
-    """One subject and what it contributes, in the unit of the numerator (seconds, money, 1 for a thing counted); what
-    is open or left out contributes nothing.
+    """One subject and what it contributes, in the unit of the numerator (seconds, money, 1 for a thing counted).
 
-    at: the time that decides on the bucket. split: its value of the dimension asked for, '' without one. reason: why
-    it was left out, '' when it was not.
+    What is open or left out contributes nothing. trace_id: of a call between systems, else ''. at: the time that
+    decides on the bucket. split: its value of the dimension asked for, '' without one. reason: why it was left out, ''
+    when it was not.
     """
 
     stream: str
     case_id: str
     subject: str
+    trace_id: str
     at: datetime
     state: Literal["counted", "open", "excluded"]
     numerator: float
@@ -116,7 +131,7 @@ def drill(
     basis: str = "",
     dimension: str = "",
     value: str | None = None,
-    timezone: str = "UTC",
+    calendar: Calendar = UTC_CALENDAR,
     largest: bool = False,
     after: str = "",
     limit: int = PAGE,
@@ -131,51 +146,69 @@ def drill(
     """
     require_period(start, end)
     chosen = require_basis(definition, basis)
-    if not definition.view:
+    if not definition.view and not definition.cases_sql:
         raise InvalidInput(
             f"{definition.id} is computed by a statement, which does not tell its cases",
             hint="KPIs over a canonical view do: see `view` in their definitions",
         )
-    if dimension and dimension not in definition.breakdowns:
-        names = ", ".join(definition.breakdowns) or "none"
-        raise InvalidInput(f"{definition.id} has no dimension {dimension[:80]!r}", hint=f"it has {names}")
+    names = dimension_names(definition)
+    if dimension and dimension not in names:
+        raise InvalidInput(
+            f"{definition.id} has no dimension {dimension[:80]!r}", hint=f"it has {', '.join(names) or 'none'}"
+        )
     if not 1 <= limit <= MOST:
         raise InvalidInput(f"a page has 1 to {MOST} cases, got {limit}")
     condition, bound = _condition(definition, chosen, role)
-    measure, statistic = measure_of(definition, chosen), statistic_of(definition, chosen)
-    split = definition.breakdowns[dimension] if dimension else "''"
-    asked = Period(start, end, timezone, now).given(measure, statistic, tenant)
+    statistic = statistic_of(definition, chosen)
+    facts, asked, reasons = _facts(definition, chosen, dimension, Period(start, end, calendar, now), tenant)
     asked |= {"narrowed": int(bool(dimension) and value is not None), "value": value or ""}
     rank, stream, case, subject = _cursor(after)
     page = {"largest": int(largest), "rank": rank, "stream": stream, "case": case, "subject": subject}
     by = "toInt64(DrillAt)" if statistic == "level" else "-DrillN"
-    text = filled("drill_cases", measure, statistic, split).replace("/*role*/", condition).replace("/*rank*/", by)
+    text = load_sql("kpis", "drill_cases").replace(CASES, facts).replace("/*role*/", condition).replace("/*rank*/", by)
     rows = ch.query(text, {**asked, **page, "bound": bound, "limit": limit + 1}).rows
     cases = tuple(
         DrilledCase(
             str(row[0]),
             str(row[1]),
             str(row[2]),
+            str(row[9]),
             datetime.fromtimestamp(int(row[4]), UTC),
             _state(int(row[5])),
             int(row[6]) / MILLIONTHS if row[5] == COUNTED else 0.0,
             int(row[7]) / MILLIONTHS if row[5] == COUNTED else 0.0,
             str(row[3]),
-            _reason(measure, int(row[5])),
+            _reason(reasons, int(row[5])),
         )
         for row in rows[:limit]
     )
     last = rows[limit - 1] if len(rows) > limit else None
     following = "" if last is None else _written((int(last[8]), str(last[0]), str(last[1]), str(last[2])))
-    of_cases = view(definition.view).source is not RECORDS
-    totals = _totals(ch.query(filled("drill_totals", measure, statistic, split), asked).rows, measure)
+    of_cases = not definition.view or view(definition.view).source is not RECORDS
+    totals = _totals(ch.query(load_sql("kpis", "drill_totals").replace(CASES, facts), asked).rows, reasons)
     return CasePage(
         definition.id, definition.version, definition.unit, chosen, of_cases, role, start, end, totals, cases, following
     )
 
 
+def _facts(
+    definition: KpiDefinition, basis: str, dimension: str, period: Period, tenant: str
+) -> tuple[str, dict[str, Any], Sequence[str]]:
+    """The statement that gives the facts of a period, its parameters, and why subjects are left out, by number."""
+    if not definition.view:
+        times = {"start": sql_time(period.start), "end": sql_time(period.end)}
+        asked = {"tenant": tenant, "tz": period.calendar.timezone, "basis": basis, "dimension": dimension}
+        return definition.cases_sql, {**definition.parameters, **asked, **times}, definition.exclusions
+    measure, statistic = measure_of(definition, basis), statistic_of(definition, basis)
+    split = definition.breakdowns[dimension] if dimension else "''"
+    reasons = [one.reason for one in measure.excluded]
+    return filled("drill_facts", measure, statistic, split), period.given(measure, statistic, tenant), reasons
+
+
 def roles(definition: KpiDefinition, basis: str) -> tuple[str, ...]:
-    """The roles that can be asked for of this basis."""
+    """The roles that can be asked for of this basis; none where the cases are not told."""
+    if not definition.view and not definition.cases_sql:
+        return ()
     if statistic_of(definition, basis) in LEVELS:
         return ("counted",)
     measured = _is_measured(definition, basis)
@@ -206,20 +239,22 @@ def _is_share(definition: KpiDefinition, basis: str) -> bool:
 
 
 def _is_measured(definition: KpiDefinition, basis: str) -> bool:
+    if not definition.view:
+        return definition.unit == "seconds"
     return statistic_of(definition, basis) in ("mean", "median", "p90")
 
 
-def _totals(rows: Iterable[Sequence[Any]], measure: Measure) -> CaseTotals:
+def _totals(rows: Iterable[Sequence[Any]], reasons: Sequence[str]) -> CaseTotals:
     by_state = {int(state): (int(facts), int(n), int(d)) for state, facts, n, d in rows}
     counted, numerator, denominator = by_state.get(COUNTED, (0, 0, 0))
-    reasons = [LeftOut(_reason(measure, state), facts[0]) for state, facts in by_state.items() if state >= LEFT_OUT]
+    left_out = [LeftOut(_reason(reasons, state), facts[0]) for state, facts in by_state.items() if state >= LEFT_OUT]
     return CaseTotals(
         numerator / MILLIONTHS,
         denominator / MILLIONTHS,
         counted + by_state.get(ENDED, (0, 0, 0))[0],
-        sum(one.cases for one in reasons),
+        sum(one.cases for one in left_out),
         by_state.get(OPEN, (0, 0, 0))[0],
-        tuple(sorted(reasons, key=lambda one: -one.cases)),
+        tuple(sorted(left_out, key=lambda one: -one.cases)),
     )
 
 
@@ -227,11 +262,11 @@ def _state(number: int) -> Literal["counted", "open", "excluded"]:
     return "excluded" if number >= LEFT_OUT else "open" if number == OPEN else "counted"
 
 
-def _reason(measure: Measure, number: int) -> str:
+def _reason(reasons: Sequence[str], number: int) -> str:
     if number < LEFT_OUT:
         return ""
     place = number - LEFT_OUT
-    return measure.excluded[place].reason if place < len(measure.excluded) else UNKNOWN
+    return reasons[place] if place < len(reasons) else UNKNOWN
 
 
 def _written(cursor: Cursor) -> str:

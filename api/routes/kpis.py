@@ -18,6 +18,7 @@ from dashboards.url_state import ProcessState
 from kpis import KpiDefinition, explain, latest_values, series
 from kpis.breakdown import MOST_PARTS, PARTS, breakdown, dimension_names
 from kpis.drill import MOST, PAGE, ROLES, DrilledCase, drill, roles
+from kpis.periods import Calendar
 
 router = APIRouter(prefix="/api/v1", tags=["business"])
 USUAL, USUAL_SERIES = timedelta(days=28), timedelta(days=14)
@@ -59,7 +60,7 @@ def kpi(request: Request, kpi_id: str, grain: Grain = "day") -> Any:
     return {
         "definition": _definition(definition),
         "explanation": {basis: explain(definition, basis) for basis in definition.basis_ids},
-        "roles": {basis: roles(definition, basis) if definition.view else () for basis in definition.basis_ids},
+        "roles": {basis: roles(definition, basis) for basis in definition.basis_ids},
         "calendar": jsonable(of.calendar),
         "values": jsonable(latest_values(found.ch, who.tenant, grain, catalogue=one)),
     }
@@ -103,11 +104,11 @@ def kpi_breakdown(
 
     The value '' of a part is that of cases that did not tell; `other` is true of what is beyond the first parts.
     """
-    found, who, definition, since, until, timezone = _asked(request, kpi_id, start, end)
+    found, who, definition, since, until, calendar = _asked(request, kpi_id, start, end)
     split = breakdown(
-        found.ch, who, definition, by, since, until, basis=basis, timezone=timezone, most=parts, now=found.clock.now()
+        found.ch, who, definition, by, since, until, basis=basis, calendar=calendar, most=parts, now=found.clock.now()
     )
-    return {**jsonable(split), "timezone": timezone}
+    return {**jsonable(split), "timezone": calendar.timezone}
 
 
 @router.get("/kpis/{kpi_id}/cases", summary="The cases behind one KPI's number of a period")
@@ -127,39 +128,43 @@ def kpi_cases(
     """Over all pages the contributions of the counted cases are the number's numerator and denominator.
 
     `totals` holds what all cases of the period make together, with how many were left out for each reason. `page` is
-    the case on the process page, `timeline` its steps on the API; a record (an item at a location) has none.
+    the case on the process page, `timeline` its steps on the API; a record (an item at a location) has none. A call
+    between systems has a `trace`.
     """
-    found, who, definition, since, until, timezone = _asked(request, kpi_id, start, end)
+    found, who, definition, since, until, calendar = _asked(request, kpi_id, start, end)
     if value is not None and not by:
         raise InvalidInput("value needs the dimension that it is of", hint=f"add by: {_names(definition)}")
     page = drill(
-        found.ch, who, definition, since, until, role, basis=basis, dimension=by, value=value, timezone=timezone,
+        found.ch, who, definition, since, until, role, basis=basis, dimension=by, value=value, calendar=calendar,
         largest=order == "largest", after=after, limit=limit, now=found.clock.now(),
     )  # fmt: skip
     told = jsonable(replace(page, cases=()))
     return {
         **told,
         "cases": [{**jsonable(one), **(links(one) if page.of_cases else {})} for one in page.cases],
-        "timezone": timezone,
+        "timezone": calendar.timezone,
     }
 
 
 def links(case: DrilledCase) -> dict[str, str]:
-    """Where the case is seen as a whole."""
-    state = ProcessState(stream=case.stream, case=case.case_id)
-    return {"page": state.href, "timeline": f"/api/v1/processes/{quote(case.stream)}/cases/{quote(case.case_id)}"}
+    """Where the case and the trace are seen as a whole."""
+    found = {"trace": f"/api/v1/traces/{case.trace_id}"} if case.trace_id else {}
+    if case.case_id:
+        found["page"] = ProcessState(stream=case.stream, case=case.case_id).href
+        found["timeline"] = f"/api/v1/processes/{quote(case.stream)}/cases/{quote(case.case_id)}"
+    return found
 
 
 def _asked(
     request: Request, kpi_id: str, start: datetime | None, end: datetime | None
-) -> tuple[Services, str, KpiDefinition, datetime, datetime, str]:
-    """The services, tenant, definition, period and time zone of a question."""
+) -> tuple[Services, str, KpiDefinition, datetime, datetime, Calendar]:
+    """The services, tenant, definition, period and calendar of a question."""
     found, who = services(request), viewer(request)
     of = found.definitions.of(who.tenant)
     definition = of.catalogue.get(kpi_id)
     until = aware(end, "end") or found.clock.now()
     since = aware(start, "start") or max(until, EARLIEST) - USUAL
-    return found, who.tenant, definition, since, until, of.calendar.timezone
+    return found, who.tenant, definition, since, until, of.calendar
 
 
 def _definition(definition: KpiDefinition) -> Any:

@@ -243,13 +243,22 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
 
 def _case(one: CaseRow, found: CaseList, story: KpiStory, view: View) -> Component:
     role, name = found.role, list[Child]()
-    if found.of_cases:
+    if found.of_cases and one.case_id:
         to = ProcessState(stream=one.stream, case=one.case_id).href
         name.append(html.A(one.case_id, href=to, className="strong mono case-link", title="open the case"))
-    else:
+    elif one.case_id:
         name.append(html.Span(one.case_id, className="strong mono"))
+    if one.trace_id:
+        label = f"trace {one.trace_id} on the API"
+        link = html.A(f"trace {one.trace_id[:8]}…", href=f"/api/v1/traces/{one.trace_id}", **aria(label=label))
+        name.append(html.Small(link))
+        return _row(name, one, role, story, view)
     if one.subject not in ("", one.case_id):
         name.append(html.Small(one.subject))
+    return _row(name, one, role, story, view)
+
+
+def _row(name: list[Child], one: CaseRow, role: str, story: KpiStory, view: View) -> Component:
     if role == "excluded":
         last = cell(one.reason, "reason")
     else:

@@ -46,7 +46,7 @@ class KpiStandIn(StandIn):
         reason = "lines that the customer withdrew" if role == "excluded" else ""
         cases = [
             CaseRow(
-                "order-to-cash", case, f"{case}/L1", TODAY + timedelta(hours=8), 0.0, 1.0, state.value or "", reason
+                "order-to-cash", case, f"{case}/L1", "", TODAY + timedelta(hours=8), 0.0, 1.0, state.value or "", reason
             )
             for case in (MISSED[:3] if role == "excluded" else MISSED)[first : first + 25]
         ]

@@ -193,7 +193,7 @@ def test_the_command_line_checks_a_folder_of_tenants(tmp_path: Path) -> None:
         ("orders_placed/cases", {"role": "x"}, 400, "there is no role 'x'"),
         ("orders_placed/cases", {"value": "x"}, 400, "value needs the dimension"),
         ("orders_placed/cases", {"after": "x"}, 400, "after is not what a page gave"),
-        ("integration_failure_rate/cases", {}, 400, "integration_failure_rate is computed by a statement"),
+        ("queue_age/cases", {}, 400, "queue_age is computed by a statement"),
     ],
 )
 def test_a_wrong_question_says_what_to_do(

@@ -18,7 +18,7 @@ from kpis.drill import DrilledCase, drill, roles
 from kpis.periods import Calendar
 from storage import ClickHouse
 from tests.unit.kpis.events import Call, Event, load_calls, moment
-from tests.unit.kpis.test_view_kpis import Shop, histories, line, order, sent, told
+from tests.unit.kpis.test_view_kpis import RETURNS, Shop, histories, line, order, sent, told
 
 CATALOGUE = load_catalogue()
 ZONE = "Europe/Berlin"
@@ -27,6 +27,7 @@ CHOSEN = (
     "on_time_in_full", "first_time_fill_rate", "order_cycle_time", "orders_placed", "touchpoints_per_case",
     "order_backlog", "order_backlog_age",
 )  # fmt: skip
+DAY = (moment("2026-03-02T00:00"), moment("2026-03-03T00:00"))
 MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
 
 
@@ -156,6 +157,32 @@ def test_a_level_is_what_stands_at_the_end(shop: FewShop) -> None:
         drill(shop.ch, shop.tenant, CATALOGUE.get("order_backlog"), *MARCH, "misses")
 
 
+def test_the_refunds_behind_a_day_are_those_of_its_value(clickhouse: ClickHouse, tenant: str) -> None:
+    """R1 took a day, R2 was paid at once, R3 without goods, R4 waits, R5 was closed without a refund."""
+    shop = Shop(clickhouse, tenant)
+    definition = CATALOGUE.get("refund_turnaround")
+    shop.jobs = KpiJobs(clickhouse, shop.clock, CATALOGUE.chosen(lambda one: one is definition), [tenant])
+    at = {"R1": "2026-03-01T10:00", "R2": "2026-03-02T12:00", "R4": "2026-03-01T12:00", "R5": "2026-02-27T12:00"}
+    shop.take(
+        *(told(RETURNS, case, "return.received", when) for case, when in at.items()),
+        told(RETURNS, "R1", "refund.issued", "2026-03-02T10:00"),
+        told(RETURNS, "R2", "refund.issued", "2026-03-02T11:00"),
+        told(RETURNS, "R3", "refund.issued", "2026-03-02T13:00"),
+        told(RETURNS, "R5", "return.closed", "2026-02-28T10:00"),
+    )
+    (stored,) = series(clickhouse, tenant, definition.id, start=DAY[0], end=DAY[1])
+    page = drill(clickhouse, tenant, definition, *DAY, largest=True)
+    assert [(one.case_id, one.numerator) for one in page.cases] == [("R1", 86400), ("R2", 0)]
+    totals = page.totals
+    assert (totals.numerator, totals.denominator) == (stored.numerator, stored.denominator) == (86400, 2)
+    assert (totals.sample_size, totals.excluded, totals.open_cases) == counts(stored) == (2, 1, 1)
+    assert [one.case_id for one in drill(clickhouse, tenant, definition, *DAY, "open").cases] == ["R4"]
+    (left_out,) = drill(clickhouse, tenant, definition, *DAY, "excluded").cases
+    assert left_out.case_id == "R3"
+    assert left_out.reason.startswith("refunds of returns without")
+    assert roles(definition, "median") == ("counted", "misses", "open", "excluded")
+
+
 def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str) -> None:
     at = moment("2026-03-02T09:00")
     calls = [Call("a->b", at, number, number < 2) for number in range(4)] + [Call("b->c", at, 9), Call("c->d", at, 10)]
@@ -168,8 +195,21 @@ def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str)
         ("a->b", False, 1, 0.5),
         ("", True, 2, 0),
     ]
-    assert found.total.numerator == 2
-    assert found.total.sample_size == 6
+    assert (found.total.numerator, found.total.sample_size) == (2, 6)
+    day = breakdown(clickhouse, tenant, CATALOGUE.get("integration_failure_rate"), "edge", *DAY)
+    assert [(part.value, part.figures.value) for part in day.parts] == [("a->b", 0.5), ("b->c", 0), ("c->d", 0)]
+    definition = CATALOGUE.get("integration_failure_rate")
+    page = drill(clickhouse, tenant, definition, *DAY, "numerator", dimension="edge", value="a->b", limit=1)
+    rest = drill(
+        clickhouse, tenant, definition, *DAY, "numerator", dimension="edge", value="a->b", after=page.following
+    )
+    assert [one.trace_id for one in (*page.cases, *rest.cases)] == [f"{number:032x}" for number in (0, 1)]
+    assert rest.following == ""
+    whole = drill(clickhouse, tenant, definition, *DAY).totals
+    assert (whole.numerator, whole.denominator, whole.sample_size) == (2, 6, 6)
+    with pytest.raises(InvalidInput, match="one bucket at a time"):
+        breakdown(clickhouse, tenant, CATALOGUE.get("queue_age"), "queue", *MARCH)
+    assert breakdown(clickhouse, tenant, CATALOGUE.get("queue_age"), "queue", *DAY, basis="p90").parts == ()
 
 
 @settings(
@@ -192,7 +232,7 @@ def test_cases_and_parts_add_up_to_the_stored_number(clickhouse: ClickHouse, eve
 
 def check(shop: FewShop, definition: KpiDefinition, stored: KpiValue) -> None:
     start, end = stored.bucket_start, Calendar(ZONE).end("day", stored.bucket_start)
-    asked: dict[str, Any] = {"basis": stored.basis, "timezone": ZONE, "now": shop.clock.now()}
+    asked: dict[str, Any] = {"basis": stored.basis, "calendar": Calendar(ZONE), "now": shop.clock.now()}
     level = definition.level
     counted = shop.all_cases(definition.id, start, end, **asked)
     assert sum(one.numerator for one in counted) == pytest.approx(stored.numerator, abs=1e-6)
@@ -259,7 +299,7 @@ def test_a_wrong_question(clickhouse: ClickHouse, asked: dict[str, Any], said: s
     assert caught.value.hint or "limit" in asked
 
 
-@pytest.mark.parametrize("kpi", ["orders_placed", "integration_failure_rate"])
+@pytest.mark.parametrize("kpi", ["orders_placed", "queue_age"])
 def test_what_cannot_be_told_is_refused(clickhouse: ClickHouse, kpi: str) -> None:
     with pytest.raises(InvalidInput, match=r"misses|statement"):
         drill(clickhouse, "nobody", CATALOGUE.get(kpi), *MARCH, "misses")
