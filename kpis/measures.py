@@ -170,12 +170,26 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
         numbers.setdefault(name, f"m{name}")
         return name
 
-    tuples, levels = [], []
+    def second(measure: Measure, time: str) -> str:
+        return column(measure, f"ifNull(toUnixTimestamp(toDateTime64({time}, 0, 'UTC')), 0)")
+
+    def level(number: int, measure: Measure) -> list[str]:
+        """As `Measure.fact` says them."""
+        ends = measure.definition.until
+        at, until = (column(measure, f"toDateTime64({time}, 9, 'UTC')") for time in (measure.at, ends))
+        where = f" AND {column(measure, _holds(measure.where))}" if measure.where else ""
+        lasts = column(measure, f"{at} IS NOT NULL{where} AND ifNull({until} > {at}, 1)")
+        moment = column(measure, f"toInt64(intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000))")
+        first = f"{second(measure, measure.at)}, toUInt8({lasts}), toInt64({MILLIONTHS}), {moment}"
+        last = f"{second(measure, ends)}, toUInt8({lasts} AND {until} IS NOT NULL), toInt64(-{MILLIONTHS}), -{moment}"
+        return [f"(toUInt16({number}), {first})", f"(toUInt16({number}), {last})"]
+
+    tuples = []
     for number, measure in enumerate(chosen):
         if measure.level:
-            levels.append(column(measure, f"[{measure.fact(number)}]"))
+            tuples += level(number, measure)
             continue
-        at = column(measure, f"ifNull(toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC')), 0)")
+        at = second(measure, measure.at)
         where = f" OR NOT {column(measure, _holds(measure.where))}" if measure.where else ""
         figures = [figure(measure, part) for part in (measure.numerator, measure.denominator)]
         unknown = " OR ".join(f"{one} IS NULL" for one in figures if one != "1") or "0"
@@ -193,9 +207,9 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
         f", {_millionths(name)} AS {millionths}" for name, millionths in numbers.items() if name != "1"
     )
     array = ",\n        ".join(tuples)
-    arrays = ", ".join([*([f"[{array}]"] if tuples else []), *levels])
     return f"""
-    SELECT arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, arrayConcat({arrays})) AS Facts
+    SELECT arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [
+        {array}]) AS Facts
     FROM
     (
         SELECT *{millionths}

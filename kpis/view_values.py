@@ -34,6 +34,8 @@ ROWS_AT_ONCE = 100_000
 COARSE: tuple[Grain, ...] = ("day", "week", "month")
 MINUTES = timedelta(hours=6)
 """Of so long ago until now, buckets of minutes are computed, of KPIs whose definition lists minutes."""
+MINUTES_SHOWN = timedelta(days=7)
+"""Then they go, with the daily run."""
 BUCKET_START = COLUMNS.index("BucketStart")
 Bucket = tuple[int, Grain, int]
 """Key of a measure, grain, second at which the bucket begins."""
@@ -77,6 +79,7 @@ class ViewValues:
             return RunReport()
         if everything:
             self._refused.clear()
+            self._forget_minutes(tenant)
         complete = set() if everything else self._partials.complete(tenant) & self._in_force(tenant)
         changed = self._views.run(tenant, self._chosen(complete), self._calendar.timezone, everything=everything)
         if changed.stopped:
@@ -158,6 +161,14 @@ class ViewValues:
             for key, measure in self._measures.items()
             if key in keys and measure.definition.id not in self._refused
         )
+
+    def _forget_minutes(self, tenant: str) -> None:
+        keys = sorted(key for key, measure in self._measures.items() if measure.by_minute)
+        if keys:
+            recent, shown = datetime.fromtimestamp(self._views.recent, UTC), self._clock.now() - MINUTES_SHOWN
+            asked = {"tenant": tenant, "keys": keys, "before": recent}
+            self._ch.command(load_sql("kpis", "minutes_forget_sums"), asked)
+            self._ch.command(load_sql("kpis", "minutes_forget_values"), {"tenant": tenant, "before": shown})
 
     def _in_force(self, tenant: str) -> set[int]:
         """The measures of definitions that the last run computed, by this calendar; the others may have missed some."""

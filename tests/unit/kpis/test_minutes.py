@@ -68,6 +68,9 @@ def test_minutes_that_are_past_stay_as_they_were(clickhouse: ClickHouse, tenant:
     assert till.minutes() == {"02 08:55": 1}
     assert not till.jobs.recompute_all().failures
     assert till.minutes() == {"02 08:55": 1}
+    clock.advance(7 * 86_400)
+    assert not till.jobs.recompute_all().failures
+    assert till.minutes() == {}, "a week later they are not shown any more"
     (hour,) = (one for one in series(clickhouse, tenant, "orders_placed", grain="hour") if one.value)
     assert hour.value == 2
 
