@@ -164,9 +164,8 @@ def open_definitions(stores: Stores, clock: Clock, catalogue: Catalogue) -> Tena
     """The definitions of KPIs and the calendars in force, for every tenant."""
     settings, meanings = stores.settings, Meanings(stores.state, clock)
     usual = Calendar(settings.timezone)
-    definitions = TenantDefinitions(
-        catalogue, usual, clock, settings.kpi_overrides_dir, ch=stores.ch, meanings=meanings
-    )
+    folder, currency = settings.kpi_overrides_dir, settings.currency
+    definitions = TenantDefinitions(catalogue, usual, clock, folder, ch=stores.ch, meanings=meanings, currency=currency)
     definitions.refresh()
     return definitions
 

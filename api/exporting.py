@@ -46,7 +46,14 @@ def export_kpis(
     question = ExportQuestion(since, until, grain, tuple(kpis), tuple(dimensions), tuple(dimension_values))
     baselines = Baselines(state, clock).in_force(tenant) if state else {}
     report = build_report(
-        ch, tenant, kpis_of.catalogue, question, now=now, calendar=kpis_of.calendar, baselines=baselines
+        ch,
+        tenant,
+        kpis_of.catalogue,
+        question,
+        now=now,
+        calendar=kpis_of.calendar,
+        baselines=baselines,
+        currency=kpis_of.currency,
     )
     if kind.name in WITH_LISTS:
         report = happenings.told(report)

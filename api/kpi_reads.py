@@ -48,7 +48,7 @@ class KpiStoryReads:
         return KpiStory(
             definition.id,
             definition.name,
-            definition.unit,
+            of.currency if of.currency and definition.unit == "money" else definition.unit,
             definition.direction,
             definition.version,
             definition.target,

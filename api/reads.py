@@ -75,7 +75,9 @@ class ServiceReads(KpiStoryReads):
 
     def _tiles(self, tenant: str, catalogue: Catalogue, grain: str, past: timedelta) -> list[KpiTile]:
         ch = self._services.ch
-        latest = latest_values(ch, tenant, grain, catalogue=catalogue)
+        currency = self._kpis_of(tenant).currency
+        found = latest_values(ch, tenant, grain, catalogue=catalogue)
+        latest = [replace(one, unit=currency) if currency and one.unit == "money" else one for one in found]
         history = trends(ch, tenant, grain, start=self._services.clock.now() - past, catalogue=catalogue)
         tiles = []
         for definition in catalogue:

@@ -258,6 +258,13 @@ class Settings(BaseSettings):
         "UTC", description="IANA name of the time zone that days and hours of the week are counted in."
     )
 
+    currency: str = Field(
+        "",
+        pattern=r"^([A-Z]{3})?$",
+        description="Currency (ISO 4217) in which KPIs tell money; amounts in others are left out and counted. "
+        "Empty: amounts are added as they stand, and no currency is shown.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _no_unknown_environment(cls, values: Any) -> Any:

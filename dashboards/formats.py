@@ -110,6 +110,8 @@ def quantity(value: float | None, unit: str) -> str:
         return duration(value * SECONDS_PER_UNIT[unit])
     if unit in CURRENCY_SIGNS:
         return money(value, unit)
+    if unit == "money":
+        return money(value, "")
     if unit == "per_case":
         return f"{number(value)}{NBSP}per case"
     return f"{number(value)}{NBSP}{unit}" if unit and unit != "count" else number(value)

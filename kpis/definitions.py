@@ -96,6 +96,7 @@ class _Document(Strict):
     view: str = ""
     at: str = ""
     until: str = ""
+    whole: bool = False
     where: str = ""
     statistic: Statistic = "ratio"
     numerator: str = ""
@@ -185,12 +186,13 @@ class KpiDefinition:
     bases: empty when there is only one way to count. small_sample: below this many cases a value says little.
     settled_open_share: a bucket is settled when no more than this share of its cases is open; `latest_values` prefers
     settled buckets. reference: whose definition it is. at: the time that decides on the bucket; until: when a subject
-    of a level ends; where: which rows are meant; open: not decided yet; numerator, denominator: what is added up (for
-    mean, median and p90 the numerator is the measure); headline: shown on the overview; driver: by what a change is
-    turned to money (see kpis.value.money), '' where by nothing; parameters: numbers that the expressions use as
-    `{name:Float64}`. dimensions: those whose values are stored beside the total (of a source); breakdowns: names and
-    expressions over the view by whose values a number is split when somebody asks. statement: the name of the
-    statement's files where several KPIs are computed by one, which tells them apart by `{kpi:String}`; else the id.
+    of a level ends; whole: a bucket that is not over says little, like a count of half a day; where: which rows are
+    meant; open: not decided yet; numerator, denominator: what is added up (for mean, median and p90 the numerator is
+    the measure); headline: shown on the overview; driver: by what a change is turned to money (see kpis.value.money),
+    '' where by nothing; parameters: numbers that the expressions and statements use as `{name:Float64}`. dimensions:
+    those whose values are stored beside the total (of a source); breakdowns: names and expressions over the view by
+    whose values a number is split when somebody asks. statement: the name of the statement's files where several KPIs
+    are computed by one, which tells them apart by `{kpi:String}`; else the id.
     """
 
     id: str
@@ -209,6 +211,7 @@ class KpiDefinition:
     view: str
     at: str
     until: str
+    whole: bool
     where: str
     statistic: Statistic
     numerator: str
@@ -285,10 +288,11 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class TenantKpis:
-    """The definitions in force for a tenant, and how it counts time."""
+    """The definitions in force for a tenant, how it counts time, and in which currency money ('': as it stands)."""
 
     catalogue: Catalogue
     calendar: Calendar
+    currency: str = ""
 
 
 def load_catalogue(folder: Path = PACKAGED) -> Catalogue:

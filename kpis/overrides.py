@@ -136,8 +136,9 @@ class TenantDefinitions:
         *,
         ch: ClickHouse | None = None,
         meanings: Remembers | None = None,
+        currency: str = "",
     ) -> None:
-        self._usual = TenantKpis(catalogue, calendar)
+        self._usual = TenantKpis(catalogue, calendar, currency)
         self._folder, self._clock, self._ch, self._meanings = folder, clock, ch, meanings
         self._state = _State()
         self._refreshing = threading.Lock()
@@ -260,7 +261,9 @@ class TenantDefinitions:
                 calendar = one
             else:
                 definitions[one.id] = one
-        whole = TenantKpis(Catalogue(MappingProxyType(dict(sorted(definitions.items())))), calendar)
+        whole = TenantKpis(
+            Catalogue(MappingProxyType(dict(sorted(definitions.items())))), calendar, self._usual.currency
+        )
         return before if before == whole else whole
 
 

@@ -76,7 +76,7 @@ def latest_values(
             "ids": [definition.id for definition in definitions],
             "versions": [definition.version for definition in definitions],
             "shares": [definition.settled_open_share for definition in definitions],
-            "whole": [int(definition.statistic == "sum") for definition in definitions],
+            "whole": [int(definition.whole or definition.statistic == "sum") for definition in definitions],
         },
         FEW,
     )

@@ -115,6 +115,7 @@ class ViewJobs:
         self.recent = 0
         """The second from which on sums of minutes are kept, in the run under way."""
         self._told: Details = {}
+        self._currency = ""
         self._next = _Mark(BEGUN, EPOCH, {})
         self._columns: dict[str, list[str]] = {}
 
@@ -123,17 +124,24 @@ class ViewJobs:
         self._stopping.set()
 
     def run(
-        self, tenant: str, chosen: Mapping[str, Sequence[Measure]], tz: str, *, everything: bool = False
+        self,
+        tenant: str,
+        chosen: Mapping[str, Sequence[Measure]],
+        tz: str,
+        currency: str = "",
+        *,
+        everything: bool = False,
     ) -> Changed:
         """Takes in what was inserted for the tenant since the last run that was `kept`; all of it where there is none.
 
-        chosen: the measures by view, whose changed hours are wanted. Call `keep` when what depends on the result is
-        stored: until then the next run does the same again.
+        chosen: the measures by view, whose changed hours are wanted. currency: the one whose amounts are money, '' for
+        all. Call `keep` when what depends on the result is stored: until then the next run does the same again.
         """
         now: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         mark = self._mark(tenant)
         self._told = self._details()
-        number = model(self._told)
+        self._currency = currency
+        number = model(self._told, currency)
         fresh = everything or mark is None or mark.model != number or mark.through < now - NOTED
         since = now - self._overlap if fresh or mark is None else mark.through - self._overlap
         changes = self._changes(tenant, since)
@@ -260,7 +268,7 @@ class ViewJobs:
             "version": version,
             "earliest": earliest,
             "names": list(view.names),
-            "currencies": list(CURRENCIES),
+            "currencies": [self._currency] if self._currency else list(CURRENCIES),
             "details": [(stream, name) for stream, names in self._told.items() for name in names],
             "pairs": [
                 (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs

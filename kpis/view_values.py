@@ -62,7 +62,7 @@ class ViewValues:
         if self._taken.get(tenant) is not kpis:
             self._all_refused[tenant] = {}
         self._taken[tenant], self._refused = kpis, self._all_refused[tenant]
-        self._calendar = kpis.calendar
+        self._kpis, self._calendar = kpis, kpis.calendar
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
         chosen = with_minutes(measures(self._definitions))
         self._measures = {measure.key(self._calendar.timezone): measure for measure in chosen}
@@ -81,7 +81,9 @@ class ViewValues:
             self._refused.clear()
             self._forget_minutes(tenant)
         complete = set() if everything else self._partials.complete(tenant) & self._in_force(tenant)
-        changed = self._views.run(tenant, self._chosen(complete), self._calendar.timezone, everything=everything)
+        changed = self._views.run(
+            tenant, self._chosen(complete), self._calendar.timezone, self._kpis.currency, everything=everything
+        )
         if changed.stopped:
             return RunReport()
         changes = {key: sums for one in changed.changes.values() for key, sums in one.items()}

@@ -212,10 +212,10 @@ def view(name: str) -> View:
     return {one.name: one for one in VIEWS}[name]
 
 
-def model(details: Details) -> int:
+def model(details: Details, currency: str = "") -> int:
     """Names what the rows depend on beside the events: another number, and all views are made anew."""
     told = sorted((stream, tuple(sorted(names))) for stream, names in details.items() if names)
-    said = (_STATEMENTS, PAIRS, CURRENCIES, told, *((one.name, one.names, one.statement()) for one in VIEWS))
+    said = (_STATEMENTS, PAIRS, CURRENCIES, currency, told, *((one.name, one.names, one.statement()) for one in VIEWS))
     return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
 

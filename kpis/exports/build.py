@@ -97,12 +97,13 @@ def build_report(
     report_id: str = "",
     page: int = PAGE,
     baselines: Mapping[tuple[str, int, str], float] = MappingProxyType({}),
+    currency: str = "",
 ) -> Report:
     """The report; its points are read when they are asked for, in any order and as often as wanted.
 
-    baselines: the frozen values in force by KPI, version and basis. calendar: by which the
-    jobs count days. page: how many points are read at a time. Raises NotFound for an unknown KPI, InvalidInput for an
-    unknown grain or dimension or an inverted period, TooLarge for more than can be exported at once.
+    baselines: the frozen values in force by KPI, version and basis. calendar: by which the jobs count days. page: how
+    many points are read at a time. currency: of money, '' where it is not known. Raises NotFound for an unknown KPI,
+    InvalidInput for an unknown grain or dimension or an inverted period, TooLarge for more than can be exported.
     """
     definitions = _checked(catalogue, question)
     zone = ZoneInfo(calendar.timezone)
@@ -129,6 +130,7 @@ def build_report(
                 _series(definition, rows, pages),
                 headlines.get(definition.id),
                 definition.target,
+                currency if definition.unit == "money" else "",
             )
         )
     reached = [as_utc(row["DataThrough"]) for row in found]

@@ -282,6 +282,22 @@ def test_reconciliations_and_money_behind_exceptions(shop: Shop) -> None:
     assert shop.told("margin_at_risk", "", "2026-03-02T00:00") == (20, 1, 1, 0)
 
 
+def test_money_is_of_the_tenants_currency(clickhouse: ClickHouse, tenant: str) -> None:
+    """Two amounts in two currencies are not added: the other one is left out and counted, when one is named."""
+    few = load_catalogue().chosen(lambda one: one.id == "margin_at_risk")
+    kpis = {"now": TenantKpis(few, Calendar(), "EUR")}
+    shop = Shop(clickhouse, tenant)
+    shop.jobs = KpiJobs(clickhouse, shop.clock, few, [tenant], kpis_of=lambda _: kpis["now"])
+    shop.take(
+        told(O2C, "O1", "exception.raised", "2026-03-02T09:00", amount="20", currency="EUR", exception_category="a"),
+        told(O2C, "O2", "exception.raised", "2026-03-02T09:00", amount="7", currency="USD", exception_category="a"),
+    )
+    assert shop.told("margin_at_risk", "", "2026-03-02T00:00") == (20, 1, 1, 0)
+    kpis["now"] = TenantKpis(few, Calendar(), "USD")
+    shop.take()
+    assert shop.told("margin_at_risk", "", "2026-03-02T00:00") == (7, 1, 1, 0)
+
+
 def test_details_before_the_first_step_are_kept_when_the_case_is_touched(clickhouse: ClickHouse, tenant: str) -> None:
     """How far back events are read must know of the line that came before the order, and of one without an order."""
     details = {O2C: ("retail.order.line.placed", "retail.order.line.shipped")}
