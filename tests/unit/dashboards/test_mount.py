@@ -214,7 +214,7 @@ def test_callbacks_are_coroutines(standin: StandIn) -> None:
 
     known = get_app().callback_map
     served = [known[name] for name in names if "callback" in known.get(name, {})]
-    assert len(served) == 11
+    assert len(served) == 12
     assert all(inspect.iscoroutinefunction(one["callback"]) for one in served)
 
 
