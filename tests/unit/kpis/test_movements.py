@@ -131,6 +131,7 @@ def test_sales_and_credits(shop: SmallShop) -> None:
     assert shop.told("return_rate", "value", TUESDAY) == (None, 1, 0, 0), "nothing was sold"
     assert shop.told("return_rate", "order", TUESDAY) == (), "the return had its first credit before"
     assert shop.told("return_rate", "value", MONTH, "month") == (60 / 200, 7, 0, 0)
+    assert shop.told("return_rate", "unit", MONTH, "month") == (5 / 20, 7, 0, 0), "the rest is for money alone"
     assert shop.told("sales_value", "gross", MONDAY) == (200, 3, 0, 0)
     assert shop.told("sales_value", "credited", WEEK, "week") == (60, 4, 0, 0)
     assert shop.told("sales_value", "net", MONTH, "month") == (140, 7, 0, 0)
