@@ -13,7 +13,7 @@ from alerts.sources import QUEUE_WINDOW, LedgerBalances, Sources
 from control import OutboundHttp, Signer
 from core.clock import Clock
 from core.settings import Settings
-from kpis import KpiValue, latest_values, trends, waiting_now
+from kpis import Catalogue, KpiValue, latest_values, load_catalogue, trends, waiting_now
 from kpis.process import ValueStream
 from metrics import queue_depths
 from storage import ClickHouse, StateDb, load_sql
@@ -34,10 +34,12 @@ def tenants_with_data(ch: ClickHouse, clock: Clock) -> list[str]:
     return [name for (name,) in ch.query(load_sql("alerts", "tenants"), {"since": since}).rows]
 
 
-def values_before(ch: ClickHouse, tenant: str, grain: str, now: datetime) -> list[KpiValue]:
+def values_before(
+    ch: ClickHouse, tenant: str, grain: str, now: datetime, catalogue: Catalogue | None = None
+) -> list[KpiValue]:
     """The bucket right before the latest of each series that has values in both."""
     bucket = timedelta(days=1) if grain == "day" else timedelta(hours=1)
-    found = trends(ch, tenant, grain, start=now - 2.1 * bucket)
+    found = trends(ch, tenant, grain, start=now - 2.1 * bucket, catalogue=catalogue)
     return [
         values[-2]
         for values in found.values()
@@ -60,6 +62,7 @@ def open_alerts(
     http: OutboundHttp,
     *,
     streams: Callable[[], Mapping[str, ValueStream]],
+    catalogue_of: Callable[[str], Catalogue] | None = None,
     tenants: Callable[[], Iterable[str]] | None = None,
     ledger: LedgerBalances | None = None,
     ledger_tenants: Callable[[], Iterable[str]] = tuple,
@@ -67,7 +70,8 @@ def open_alerts(
 ) -> AlertService:
     """The service that the settings describe; `external_url` is where receivers are pointed to.
 
-    `streams` answers with the value streams in force, whose waiting cases are named as the impact of an alert.
+    `streams` answers with the value streams in force, whose waiting cases are named as the impact of an alert;
+    `catalogue_of` with a tenant's definitions of KPIs, the packaged ones when left out.
     Without `tenants`, everybody with data is evaluated; whoever's ledger does not balance always is. Raises
     ConfigurationError when rules, URL or secret cannot be used.
     """
@@ -76,13 +80,15 @@ def open_alerts(
         secret = settings.alert_webhook_secret
         signer = Signer(secret, setting="alert_webhook_secret") if secret else None
         notifier = WebhookNotifier(settings.alert_webhook_url, http, clock, signer)
+    packaged = load_catalogue()
+    catalogue = catalogue_of or (lambda _: packaged)
     sources = Sources(
         ch,
-        latest_values,
+        lambda store, tenant, grain: latest_values(store, tenant, grain, catalogue=catalogue(tenant)),
         partial(queue_depths, timezone=settings.timezone),
         lambda store, tenant, now: waiting_now(store, tenant, now, streams()),
         queue_consumers,
-        values_before,
+        lambda store, tenant, grain, now: values_before(store, tenant, grain, now, catalogue(tenant)),
         ledger,
     )
     known = tenants or partial(tenants_with_data, ch, clock)

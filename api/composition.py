@@ -106,7 +106,15 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         "opsintel_ledger_items", "Items by what became of them.", ("signal", "outcome"), collector.ledger.by_outcome
     )
     alerts: AlertService = open_alerts(
-        settings, state, ch, clock, http, streams=models.streams, ledger=balance.of, ledger_tenants=balance.tenants
+        settings,
+        state,
+        ch,
+        clock,
+        http,
+        streams=models.streams,
+        catalogue_of=lambda tenant: definitions.of(tenant).catalogue,
+        ledger=balance.of,
+        ledger_tenants=balance.tenants,
     )
     audit = AuditChain(state, clock)
     process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
