@@ -103,7 +103,7 @@ class KpiStoryReads:
         totals = page.totals
         return CaseList(
             page.role,
-            {"counted": totals.sample_size, "open": totals.open_cases, "excluded": totals.excluded},
+            {"counted": totals.counted, "open": totals.open_cases, "excluded": totals.excluded},
             [(one.reason, one.cases) for one in totals.reasons],
             [
                 CaseRow(

@@ -90,10 +90,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class CaseTotals:
-    """What all cases of the period make together, whatever the role asked for."""
+    """What all cases of the period make together, whatever the role asked for.
+
+    counted: how many the role `counted` has; it is the sample size, but of a level, whose sample is all that had begun.
+    """
 
     numerator: float
     denominator: float
+    counted: int
     sample_size: int
     excluded: int
     open_cases: int
@@ -251,6 +255,7 @@ def _totals(rows: Iterable[Sequence[Any]], reasons: Sequence[str]) -> CaseTotals
     return CaseTotals(
         numerator / MILLIONTHS,
         denominator / MILLIONTHS,
+        counted,
         counted + by_state.get(ENDED, (0, 0, 0))[0],
         sum(one.cases for one in left_out),
         by_state.get(OPEN, (0, 0, 0))[0],

@@ -147,6 +147,7 @@ def test_a_level_is_what_stands_at_the_end(shop: FewShop) -> None:
             (stored,) = series(shop.ch, shop.tenant, kpi, start=start, end=end)
             page = drill(shop.ch, shop.tenant, definition, start, end, now=shop.clock.now(), largest=True)
             assert sorted(one.case_id for one in page.cases) == ids
+            assert page.totals.counted == len(ids)
             assert (page.totals.numerator, page.totals.sample_size) == (stored.numerator, stored.sample_size)
             split = breakdown(shop.ch, shop.tenant, definition, "channel", start, end, now=shop.clock.now())
             assert (split.total.value, split.total.denominator) == (stored.value, stored.denominator)
