@@ -132,15 +132,18 @@ def _write(
     dimensions: list[str],
     values: list[str],
 ) -> None:
-    from api.composition import open_definitions, opened_stores
+    from api.composition import open_definitions, open_value, opened_stores
     from api.exporting import export_kpis
     from api.happenings import Happenings
+    from control import AuditChain
     from kpis import ProcessModels
 
     clock, settings = SystemClock(), load_settings()
     with opened_stores(settings) as stores:
         definitions = open_definitions(stores, clock, load_catalogue())
-        happenings = Happenings(stores.ch, stores.state, ProcessModels(settings.process_models_dir).streams)
+        value = open_value(stores, clock, definitions.of, AuditChain(stores.state, clock))
+        streams = ProcessModels(settings.process_models_dir).streams
+        happenings = Happenings(stores.ch, stores.state, streams, value.money_notes)
         export_kpis(
             stores.ch, definitions.of(tenant), clock, tenant, kind, out, happenings,
             kpis=kpis, start=start, end=end, grain=grain, dimensions=dimensions, dimension_values=values,

@@ -119,6 +119,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
     audit = AuditChain(state, clock)
     process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease, runs = Lease(state, clock, "jobs", process), RunLedger(state, clock, process)
+    value = open_value(stores, clock, definitions.of, audit)
     return Services(
         settings=settings,
         clock=clock,
@@ -155,9 +156,16 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         kpi_runs=runs,
         lease=lease,
         reports=ReportDeliveries(
-            settings, ch, state, clock, definitions.of, audit, own, Happenings(ch, state, models.streams)
+            settings,
+            ch,
+            state,
+            clock,
+            definitions.of,
+            audit,
+            own,
+            Happenings(ch, state, models.streams, value.money_notes),
         ),
-        value=open_value(stores, clock, definitions.of, audit),
+        value=value,
         alerts=alerts,
         control=control,
         audit=audit,

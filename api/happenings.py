@@ -31,15 +31,16 @@ _NEVER = "0001-"
 
 @dataclass(frozen=True)
 class Happenings:
-    """From both stores; `streams` answers with the value streams in force."""
+    """From both stores; `streams` answers with the value streams in force, `worth` with what the changes are worth."""
 
     ch: ClickHouse
     state: StateDb
     streams: Callable[[], Mapping[str, ValueStream]]
+    worth: Callable[[Report], Sequence[str]] = lambda _: ()
 
     def told(self, report: Report) -> Report:
         """The report with its lists. Raises StorageError."""
-        tenant, notes = report.tenant, [*report.notes, AS_OF]
+        tenant, notes = report.tenant, [*report.notes, AS_OF, *self.worth(report)]
         with self.state.connect() as connection:
             notifications = alert_log.logged(connection, tenant, LOOKED_AT)
             untold = alert_log.waiting(connection, tenant)

@@ -61,7 +61,7 @@ def export(
             who.tenant,
             kind,
             file,
-            Happenings(found.ch, found.state, found.models.streams),
+            Happenings(found.ch, found.state, found.models.streams, found.value.money_notes),
             kpis=kpi or (),
             start=aware(start, "start"),
             end=aware(end, "end"),

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from core import Clock
 from core.errors import Conflict, InvalidInput, NotFound
 from kpis.definitions import KpiDefinition, TenantKpis
+from kpis.exports.report import Report
 from kpis.value.baselines import Baseline, BaselineKey, Baselines, OtherVersion
 from kpis.value.compare import Change, Verdict, compare
 from kpis.value.forecast import DayBand, Forecast, NotEnoughHistory, forecast_days
@@ -25,6 +26,7 @@ from kpis.value.intervals import LEVEL, TooFew, interval
 from kpis.value.money import NotValued, Valuation, ValuedKpi, ValueModel, Volume, model_of, money
 from kpis.value.observations import NO_CASES, Observed, data_through, observe
 from kpis.value.questions import Part, Period, basis_of, known_time, part, period
+from kpis.value.report_money import money_notes
 from kpis.value.rollout import Effect, effect, group, windows
 from kpis.value.samples import Sample
 from kpis.value.targets import Attainment, BurnDown, Met, attainment, burn_down
@@ -309,6 +311,10 @@ class ValueService:
     def value_model(self, tenant: str) -> ValueModel | None:
         """The assumptions by which the tenant's changes are turned to money; None where there are none."""
         return model_of(self._models, tenant)
+
+    def money_notes(self, report: Report) -> tuple[str, ...]:
+        """What the changes that a report shows are worth, see `report_money`."""
+        return tuple(money_notes(report, self._kpis_of(report.tenant).catalogue, self.value_model(report.tenant)))
 
     # --- roll-outs ---
 
