@@ -201,7 +201,7 @@ class ReportDeliveries:
         frozen = Baselines(self._state, self._clock).in_force(tenant)
         report = build_report(
             self._ch, tenant, own.catalogue, question,
-            now=now, calendar=own.calendar, title=one.title, baselines=frozen, currency=own.currency,
+            now=now, calendar=own.calendar, title=one.title, baselines=frozen, currency=own.currency, brand=own.brand,
         )  # fmt: skip
         kind = format_named(one.format)
         if kind.name in WITH_LISTS:

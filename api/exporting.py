@@ -54,6 +54,7 @@ def export_kpis(
         calendar=kpis_of.calendar,
         baselines=baselines,
         currency=kpis_of.currency,
+        brand=kpis_of.brand,
     )
     if kind.name in WITH_LISTS:
         report = happenings.told(report)

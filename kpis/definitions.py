@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core import ConfigurationError, NotFound
+from kpis.brand import Brand
 from kpis.dimensions import DIMENSIONS
 from kpis.periods import Calendar, Grain
 from kpis.toml_lines import line_of, line_of_syntax
@@ -288,11 +289,12 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class TenantKpis:
-    """The definitions in force for a tenant, how it counts time, and in which currency money ('': as it stands)."""
+    """The definitions in force for a tenant, how it counts time, the currency of money ("" as it stands), its brand."""
 
     catalogue: Catalogue
     calendar: Calendar
     currency: str = ""
+    brand: Brand | None = None
 
 
 def load_catalogue(folder: Path = PACKAGED) -> Catalogue:

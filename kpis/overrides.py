@@ -27,6 +27,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from core import Clock, OpsintelError, get_logger
+from kpis.brand import Brand
 from kpis.checking import wrong_parts
 from kpis.definitions import (
     NAME,
@@ -50,6 +51,7 @@ log = get_logger(__name__)
 
 CALENDAR = "tenant.toml"
 MOST_FILES = 500
+MOST_LOGO = 1024 * 1024
 """Of one tenant, so that a folder that fills up cannot hold up the jobs."""
 TENANT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -62,7 +64,15 @@ class Remembers(Protocol):
     def taken(self, tenant: str, definition: KpiDefinition) -> bool: ...
 
 
+class _Brand(Strict):
+    name: str = Field(min_length=1, max_length=120)
+    colour: str = Field("#1f4e79", pattern=r"^#[0-9a-fA-F]{6}$")
+    logo: str = Field("", pattern=r"^([A-Za-z0-9_-][A-Za-z0-9._-]*\.(png|svg|jpg|jpeg))?$")
+
+
 class _Tenant(Strict):
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    brand: _Brand | None = None
     timezone: str | None = None
     week_begins: int = Field(1, ge=1, le=7)
     months: Months = "calendar"
@@ -89,6 +99,15 @@ class _Change(Strict):
 
 
 @dataclass(frozen=True)
+class _Told:
+    """What a tenant's own file says beside KPIs."""
+
+    calendar: Calendar
+    currency: str
+    brand: Brand | None
+
+
+@dataclass(frozen=True)
 class OverrideProblem:
     """A file that is not in force as it stands. in_force: what of it is: its last right wording, or nothing."""
 
@@ -108,7 +127,7 @@ class _File:
     """What is known of a file: what it said when it was last right, and what is wrong with it now."""
 
     stamp: Stamp | None
-    good: KpiDefinition | Calendar | None
+    good: KpiDefinition | _Told | None
     problems: tuple[DefinitionProblem, ...]
     since: datetime
 
@@ -233,11 +252,13 @@ class TenantDefinitions:
             problem = DefinitionProblem(path.name, None, f"could not be checked yet: {error.message}")
             return _File(None, good, (problem,), now)
 
-    def _good(self, tenant: str, path: Path) -> KpiDefinition | Calendar:
+    def _good(self, tenant: str, path: Path) -> KpiDefinition | _Told:
         if path.name == CALENDAR:
             told = read_document(path.name, read_text(path), _Tenant)
             zone = told.timezone or self._usual.calendar.timezone
-            return Calendar(zone, told.week_begins, told.months, told.year_begins)
+            calendar = Calendar(zone, told.week_begins, told.months, told.year_begins)
+            currency = self._usual.currency if told.currency is None else told.currency
+            return _Told(calendar, currency, _brand(path, told.brand) if told.brand else None)
         base = self._usual.catalogue.definitions.get(path.stem)
         definition = _changed(base, path) if base else _own(path)
         text = read_text(path)
@@ -254,16 +275,16 @@ class TenantDefinitions:
             raise WrongDefinition([DefinitionProblem(path.name, line_of(text, ["version"]), reason)])
         return definition
 
-    def _together(self, own: Mapping[str, KpiDefinition | Calendar], before: TenantKpis | None) -> TenantKpis:
-        calendar, definitions = self._usual.calendar, dict(self._usual.catalogue.definitions)
+    def _together(self, own: Mapping[str, KpiDefinition | _Told], before: TenantKpis | None) -> TenantKpis:
+        told = _Told(self._usual.calendar, self._usual.currency, None)
+        definitions = dict(self._usual.catalogue.definitions)
         for one in own.values():
-            if isinstance(one, Calendar):
-                calendar = one
+            if isinstance(one, _Told):
+                told = one
             else:
                 definitions[one.id] = one
-        whole = TenantKpis(
-            Catalogue(MappingProxyType(dict(sorted(definitions.items())))), calendar, self._usual.currency
-        )
+        catalogue = Catalogue(MappingProxyType(dict(sorted(definitions.items()))))
+        whole = TenantKpis(catalogue, told.calendar, told.currency, told.brand)
         return before if before == whole else whole
 
 
@@ -291,6 +312,20 @@ def _changed(base: KpiDefinition, path: Path) -> KpiDefinition:
     )
 
 
+def _brand(path: Path, told: _Brand) -> Brand:
+    """The brand with its logo, which lies beside the file; raises WrongDefinition."""
+    if not told.logo:
+        return Brand(told.name, told.colour)
+    text = read_text(path)
+    try:
+        logo = (path.parent / told.logo).read_bytes()
+    except OSError as error:
+        raise _wrong(path, text, "brand", f"logo {told.logo!r} cannot be read: {error.strerror}") from None
+    if len(logo) > MOST_LOGO:
+        raise _wrong(path, text, "brand", f"logo {told.logo!r} has {len(logo):,} bytes, {MOST_LOGO:,} at most")
+    return Brand(told.name, told.colour, logo, told.logo.rsplit(".", 1)[1])
+
+
 def _own(path: Path) -> KpiDefinition:
     """A whole definition; raises WrongDefinition."""
     if not re.fullmatch(NAME, path.stem):
@@ -306,7 +341,7 @@ def _wrong(path: Path, text: str, key: str, reason: str) -> WrongDefinition:
     return WrongDefinition([DefinitionProblem(path.name, line_of(text, [key]), f"{key}: {reason}")])
 
 
-def _in_force(good: KpiDefinition | Calendar | None) -> str:
+def _in_force(good: KpiDefinition | _Told | None) -> str:
     if good is None:
         return "nothing of it"
     return "what it said before" + (f", version {good.version}" if isinstance(good, KpiDefinition) else "")

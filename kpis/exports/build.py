@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from core import InvalidInput, TooLarge
+from kpis.brand import Brand
 from kpis.definitions import Catalogue, KpiDefinition
 from kpis.exports.buckets import LENGTHS, bucket_count, last_over, period_before
-from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries
+from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries
 from kpis.periods import Calendar, Grain
 from kpis.value.headlines import Told, change_intervals
 from kpis.value.questions import Period

@@ -18,8 +18,9 @@ from typing import Any
 import typst
 
 from core.errors import InvalidInput, OpsintelError
+from kpis.brand import Brand
 from kpis.exports.pdf_data import report_data
-from kpis.exports.report import Brand, Report
+from kpis.exports.report import Report
 
 LOGO_TYPES = {"png": "png", "svg": "svg", "jpg": "jpg", "jpeg": "jpg"}
 LOGO_LIMIT = 1024 * 1024

@@ -13,9 +13,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.errors import InvalidInput
+from kpis.brand import Brand
 from kpis.exports import pdf_charts as charts
 from kpis.exports import pdf_formats as formats
-from kpis.exports.report import Brand, Headline, Report, ReportKpi, Row
+from kpis.exports.report import Headline, Report, ReportKpi, Row
 
 MOVEMENTS = 20
 LIST_ROWS = 25

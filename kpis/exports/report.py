@@ -10,15 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-
-@dataclass(frozen=True)
-class Brand:
-    """Whose report it is: name, colour (`#rrggbb`) and a logo (PNG or SVG), if there is one."""
-
-    name: str
-    colour: str = "#1f4e79"
-    logo: bytes | None = None
-    logo_type: str = "png"
+from kpis.brand import Brand
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 
 from core import ManualClock, load_settings
 from kpis import KpiJobs, load_catalogue
+from kpis.brand import Brand
 from kpis.drill import drill
 from kpis.expressions import refusal
 from kpis.meanings import Meanings
@@ -135,6 +136,19 @@ def test_other_parameters_are_another_version_and_leave_history_alone(home: Home
     assert home.definitions.of(home.tenant).catalogue is changed
     (found,) = home.definitions.problems(home.tenant)
     assert found.in_force == "what it said before, version 3"
+
+
+def test_a_currency_and_a_brand(home: Home) -> None:
+    said = 'currency = "EUR"\n[brand]\nname = "Acme"\ncolour = "#7a1f4e"\nlogo = "acme.svg"\n'
+    (problem,) = home.write("tenant.toml", said)
+    assert "tenant.toml:2: brand: logo 'acme.svg' cannot be read" in problem
+    (home.folder / "acme.svg").write_bytes(b"<svg/>")
+    assert home.write("tenant.toml", said + "# again\n") == []
+    found = home.definitions.of(home.tenant)
+    assert (found.currency, found.brand) == ("EUR", Brand("Acme", "#7a1f4e", b"<svg/>", "svg"))
+    (problem,) = home.write("tenant.toml", 'currency = "euro"\n')
+    assert "tenant.toml:1: currency" in problem
+    assert home.definitions.of(home.tenant) is found
 
 
 def test_a_kpi_of_ones_own(home: Home) -> None:

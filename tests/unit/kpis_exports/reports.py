@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kpis import load_catalogue
-from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries
+from kpis.brand import Brand
+from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries
 from storage import ClickHouse
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -7,7 +7,8 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from kpis.exports.report import Brand, Headline, Point, Report, ReportKpi, ReportSeries, Row
+from kpis.brand import Brand
+from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries, Row
 
 START = datetime(2026, 8, 31, 22, tzinfo=UTC)  # 1 September in Berlin
 END = datetime(2026, 9, 30, 22, tzinfo=UTC)

@@ -11,9 +11,10 @@ import pypdfium2
 import pytest
 
 from core.errors import InvalidInput
+from kpis.brand import Brand
 from kpis.exports import pdf_formats as formats
 from kpis.exports.pdf import render_pdf
-from kpis.exports.report import Brand, Headline, Report
+from kpis.exports.report import Headline, Report
 
 _spec = importlib.util.spec_from_file_location("pdf_samples", Path(__file__).with_name("samples.py"))
 assert _spec is not None
