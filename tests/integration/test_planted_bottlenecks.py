@@ -259,6 +259,20 @@ def test_the_kpis_are_the_true_ones(planted: Planted) -> None:
     compare("touchpoints_per_case/", sum(one["touches"] for one in touches))
     approvals = true["approvals"].values()
     lead("approval_waiting_time/mean", {k: sum(one[k] for one in approvals) for k in ("seconds_sum", "count")})
+    ends = planted.ch.query(
+        "SELECT concat(KpiId, '/', Basis), argMax(Value, BucketStart) FROM kpi_values FINAL"
+        " WHERE TenantId = {tenant:String} AND Grain = 'hour' AND KpiId LIKE '%_backlog' GROUP BY 1",
+        {"tenant": TENANT},
+    ).rows
+    waiting = dict(ends)
+    for kpi, still in (
+        ("exception_backlog", sum(one["open"] for one in raised)),
+        ("approval_backlog", sum(one["open"] for one in approvals)),
+        ("customer_case_backlog", true["lead_times"]["customer_case"]["open"]),
+        ("refund_backlog", true["refunds"]["received_to_issued"]["open"]),
+    ):
+        if waiting[f"{kpi}/all"] != still:
+            wrong.append(f"{kpi}: {waiting[f'{kpi}/all']}, true is {still}")
     for kpi, kind in (
         ("customer_case_resolution_time", "customer_case"),
         ("warranty_lead_time", "warranty"),

@@ -7,7 +7,7 @@ from alembic import op
 from storage.state.meaning_tables import KPI_MEANINGS
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
