@@ -86,7 +86,18 @@ class TemplateInterpreter:
             if cells[index] not in allowed:
                 return []
         found, seen = list[Event](), set[tuple[int, tuple[int, ...]]]()
-        remarks = Counter[str]()
+        remarks = list[str]()
+        if not self._apart:  # most tables: a row is one part
+            fields = [*cells, str(number)]
+            self._look_up(fields)
+            for template in self._templates:
+                if not template.test or template.test(fields):
+                    event = self._event(template, fields, number, (), len(found), remarks)
+                    if event:
+                        found.append(event)
+            if remarks:
+                self.remarks.update(remarks)
+            return found
         ways = [way(cells) for way in self._apart]
         size = 1
         for way in ways:
@@ -175,12 +186,12 @@ class TemplateInterpreter:
         number: int,
         own: tuple[int, ...],
         made: int,
-        remarks: Counter[str],
+        remarks: list[str],
     ) -> Event | None:
         wanted = template.wanted
         stamp = next((one for one in template.times if fields[one[0]].strip()), None)
         if stamp is None:
-            remarks[f"{template.id}: no event, {' and '.join(map(repr, wanted.timestamp))} empty"] += 1
+            remarks.append(f"{template.id}: no event, {' and '.join(map(repr, wanted.timestamp))} empty")
             return None
         index, column, read = stamp
         time_ns = read_time(read, fields[index], column)
@@ -194,7 +205,7 @@ class TemplateInterpreter:
         for key, what, number_of in template.numbers:
             value = number_of(fields)
             if value is None:
-                remarks[f"{template.id}: without {what}, its column is empty"] += 1
+                remarks.append(f"{template.id}: without {what}, its column is empty")
             else:
                 pairs.append((key, format(value, "f")))
         event_id = ":".join([self._source, str(number), template.id, *map(str, own)])
@@ -306,8 +317,15 @@ class TemplateInterpreter:
     def _test(self, when: When) -> Test:
         if when.all_ or when.any_:
             tests = [self._test(one) for one in when.all_ or when.any_ or ()]
-            every = when.all_ is not None
-            return lambda fields: (all if every else any)(test(fields) for test in tests)
+            decided = when.any_ is not None  # one that is true decides `any`, one that is false `all`
+
+            def several(fields: Fields) -> bool:
+                for test in tests:
+                    if test(fields) is decided:
+                        return decided
+                return not decided
+
+            return several
         if when.not_:
             inner = self._test(when.not_)
             return lambda fields: not inner(fields)
