@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kpis.value.compare import Change, Verdict
+from kpis.value.observations import NO_CASES
 
 _SAID = {
     Verdict.BETTER: "better",
@@ -30,6 +31,8 @@ def change_words(change: Change, unit: str, small_sample: int, subjects: int) ->
     sides = ""
     if change.before is not None and change.after is not None:
         sides = f": {measure(change.before, unit)} before, {measure(change.after, unit)} after"
+    if change.reason == NO_CASES:
+        return f"cannot be told: {NO_CASES}"
     if change.verdict is Verdict.TOO_FEW:
         text = f"{said}{sides}; {change.reason}"
     else:
