@@ -65,6 +65,16 @@ def test_released_it_can_be_taken_at_once(state: StateDb, clock: ManualClock) ->
     assert bob.hold()
 
 
+def test_who_knows_that_the_holder_is_dead_need_not_wait(state: StateDb, clock: ManualClock) -> None:
+    ada, bob = lease(state, clock, "ada"), lease(state, clock, "bob")
+    assert ada.hold()
+    assert bob.seize()
+    assert (bob.token, bob.held) == (2, True)
+    assert not ada.hold()
+    assert bob.seize(), "it is his already"
+    assert bob.token == 2
+
+
 def test_leases_of_other_names_are_other_leases(state: StateDb, clock: ManualClock) -> None:
     assert lease(state, clock, "ada").hold()
     assert lease(state, clock, "bob", "other").hold()
