@@ -113,6 +113,8 @@ class JobSchedule:
 
     def start(self) -> None:
         """Starts the threads; the first runs follow at once."""
+        if self._services.ch.embedded and self._services.state.engine.dialect.name == "sqlite":
+            self._services.lease.seize()  # the lock on the data directory says that who held it is dead
         self._hold()
         self._kpis.start()
         self._scheduler.start()

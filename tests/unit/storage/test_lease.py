@@ -65,6 +65,16 @@ def test_released_it_can_be_taken_at_once(state: StateDb, clock: ManualClock) ->
     assert bob.hold()
 
 
+def test_who_knows_that_the_holder_is_dead_need_not_wait(state: StateDb, clock: ManualClock) -> None:
+    ada, bob = lease(state, clock, "ada"), lease(state, clock, "bob")
+    assert ada.hold()
+    assert bob.seize()
+    assert (bob.token, bob.held) == (2, True)
+    assert not ada.hold()
+    assert bob.seize(), "it is his already"
+    assert bob.token == 2
+
+
 def test_leases_of_other_names_are_other_leases(state: StateDb, clock: ManualClock) -> None:
     assert lease(state, clock, "ada").hold()
     assert lease(state, clock, "bob", "other").hold()
@@ -77,14 +87,14 @@ def test_a_margin_that_leaves_nothing_is_refused(state: StateDb, clock: ManualCl
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["hold", "release", "die"]), st.integers(0, 2)),
-        st.tuples(st.just("wait"), st.integers(0, 80)),
+        st.tuples(st.sampled_from(["hold", "hold", "hold", "release", "die"]), st.integers(0, 2)),
+        st.tuples(st.just("wait"), st.sampled_from([1, 20, 31, 49, 51, 60, 62])),
     ),
     max_size=40,
 )
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=STEPS, number=st.integers(0, 2**31))
 def test_never_two_hold_it_and_tokens_only_grow(
     state: StateDb, clock: ManualClock, steps: list[tuple[str, int]], number: int
