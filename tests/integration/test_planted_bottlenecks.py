@@ -24,7 +24,7 @@ from demo import DemoSettings, Retailer
 from demo.incidents import write_truth
 from demo.model.facts import DAY, SECOND, LogFact, SpanFact
 from demo.telemetry.sdk import Resources, to_log, to_metrics, to_span
-from kpis import KpiJobs, ProcessModels, load_catalogue
+from kpis import KpiJobs, ProcessModels, load_catalogue, series
 from kpis.process.bottlenecks import HistoricalBottleneck, bottlenecks, historical_bottlenecks
 from kpis.process.cases import CaseJobs
 from kpis.process.filters import CaseFilter, TimeBasis
@@ -177,6 +177,32 @@ def test_the_oversell_is_found_afterwards(planted: Planted) -> None:
     assert first.unusual_value_hours > 2 * second.unusual_value_hours
     assert "retail.order.cancelled" in {one.to_step for one in first.transitions}
     assert overlaps(planted, "oversell", first)
+
+
+def test_key_figures_tell_the_failing_webhook_and_the_slow_api(planted: Planted) -> None:
+    """How often it failed and for how long; and that the API is too slow and its edge down, since when."""
+    kpis = ("webhook_failure_rate", "webhook_retry_rate", "integration_recovery_time", "api_latency_objective")
+    catalogue = load_catalogue().chosen(lambda one: one.id in kpis)
+    assert not KpiJobs(planted.ch, SystemClock(), catalogue, [TENANT]).run_once().failures
+
+    def share(kpi: str, value: str, start: datetime, end: datetime, basis: str = "", dimension: str = "") -> float:
+        found = series(planted.ch, TENANT, kpi, basis, value, "hour", start, end, dimension=dimension)
+        return sum(one.numerator for one in found) / sum(one.denominator for one in found)
+
+    webhook = planted.truth["failing-webhook"]
+    name, start, end = webhook["webhooks"][0], planted.start("failing-webhook"), planted.end("failing-webhook")
+    for kpi in ("webhook_failure_rate", "webhook_retry_rate"):
+        assert share(kpi, name, start, end) == pytest.approx(webhook["numbers"]["failure_rate"], abs=0.07)
+        assert share(kpi, name, start - timedelta(days=10), start) < 0.02
+    (over,) = series(planted.ch, TENANT, "integration_recovery_time", "", webhook["edges"][0], "month")
+    assert over.sample_size <= 3, "of ten calls in a row all may work by chance"
+    assert over.numerator == pytest.approx((end - start).total_seconds(), abs=3_600)
+    slow = planted.truth["slow-api"]
+    route, since = f"warehouse {slow['operations'][0]}", planted.start("slow-api")
+    assert share("api_latency_objective", route, since, END, "acceptable", "route") < 0.05
+    assert share("api_latency_objective", route, since - timedelta(days=1), since, "acceptable", "route") > 0.95
+    (going,) = series(planted.ch, TENANT, "integration_recovery_time", "", slow["edges"][0], "month")
+    assert (going.value, going.open_cases) == (None, 1)
 
 
 def overlaps(
