@@ -184,13 +184,15 @@ class ViewJobs:
                 work.append((source, stream, low, high, int(cases)))
                 low = high
 
+        had = {view.name for view in VIEWS if self._has_rows(view, tenant)}  # elsewhere there is nothing to bury
+
         def make(source: Source, stream: str, low: str, high: str, cases: int) -> int:
             params = {"tenant": tenant, "streams": [stream], "low": low, "high": high}
             for view in VIEWS:
                 if self._stopping.is_set():
                     return 0
                 if view.reads(source, stream):
-                    self._make(view, source.events, IN_RANGE, params, ALWAYS)
+                    self._make(view, source.events, IN_RANGE, params, ALWAYS, bury=view.name in had)
             return cases
 
         made = sum(side_by_side([partial(make, *part) for part in work]))
@@ -260,6 +262,8 @@ class ViewJobs:
         params: Mapping[str, Any],
         earliest: datetime,
         limits: Mapping[str, Any] = LIMITS,
+        *,
+        bury: bool = True,
     ) -> int:
         """Writes the rows of the selected cases, and buries the subjects that they no longer have; their version."""
         version = self.next_version()
@@ -283,9 +287,14 @@ class ViewJobs:
             given,
             limits,
         )
-        bury = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
-        self._ch.command(bury, given, limits)
+        if bury:
+            text = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
+            self._ch.command(text, given, limits)
         return version
+
+    def _has_rows(self, view: View, tenant: str) -> bool:
+        text = load_sql("kpis", "view_has_rows").replace(TABLE, view.table)
+        return bool(self._ch.query(text, {"tenant": tenant}).rows)
 
     def _facts(
         self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str, *, after: bool = False
