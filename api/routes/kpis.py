@@ -72,6 +72,7 @@ def kpi_series(
     kpi_id: str,
     basis: Basis = "",
     dimension_value: Annotated[str, Query(description="of a dimension that is stored; the total when left out")] = "",
+    dimension: Annotated[str, Query(description="which one, where the KPI has several; else its first")] = "",
     grain: Grain = "day",
     start: Annotated[datetime | None, Query(description="with its zone; 14 days before the end when left out")] = None,
     end: End = None,
@@ -85,7 +86,7 @@ def kpi_series(
     _require_series(since, until, grain)
     values = series(
         found.ch, who.tenant, kpi_id, basis=basis, dimension_value=dimension_value, grain=grain, start=since, end=until,
-        catalogue=catalogue,
+        dimension=dimension, catalogue=catalogue,
     )  # fmt: skip
     return {"definition": _definition(definition), "values": jsonable(values)}
 

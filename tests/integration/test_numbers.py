@@ -56,13 +56,20 @@ KPIS = {
 }
 Request = tuple[str, bytes]
 
+SOME_IDS = (
+    *("fill_rate", "refund_turnaround", "integration_failure_rate", "api_latency_objective", "on_time_in_full"),
+    *("order_cycle_time", "return_rate", "rework_rate", "exception_resolution_time", "order_backlog"),
+)
+SOME = load_catalogue().chosen(lambda one: one.id in SOME_IDS)
+"""One or two of each way in which KPIs are computed; all of them take much longer."""
+
 
 class Product:
     """The running service, and a caller with a key for each tenant."""
 
     def __init__(self, services: Services, clock: ManualClock, url: str, keys: dict[str, str]) -> None:
         self._services, self.clock, self.ch = services, clock, services.ch
-        self._jobs = KpiJobs(services.ch, clock, load_catalogue(), [ORDERLY, SHUFFLED])
+        self._jobs = KpiJobs(services.ch, clock, SOME, [ORDERLY, SHUFFLED])
         otlp = f"http://127.0.0.1:{services.collector.http_port}"
         self._callers = {tenant: self._client(url, key) for tenant, key in keys.items()}
         self._senders = {tenant: self._client(otlp, key) for tenant, key in keys.items()}
@@ -93,11 +100,11 @@ class Product:
         return answer.json()
 
     def series(
-        self, kpi: str, basis: str, grain: str, dimension_value: str = "", tenant: str = ORDERLY
+        self, kpi: str, basis: str, grain: str, dimension_value: str = "", tenant: str = ORDERLY, dimension: str = ""
     ) -> list[dict[str, Any]]:
         """One KPI over the whole window, oldest first."""
         window = {"start": (END - timedelta(days=20)).isoformat(), "end": (END + timedelta(days=2)).isoformat()}
-        about = {"basis": basis, "grain": grain, "dimension_value": dimension_value}
+        about = {"basis": basis, "grain": grain, "dimension_value": dimension_value, "dimension": dimension}
         values: list[dict[str, Any]] = self.get(f"kpis/{kpi}/series", tenant, **about, **window)["values"]
         return values
 
@@ -231,7 +238,11 @@ def test_latest_values(world: World) -> None:
     shares = {one["id"]: one["settled_open_share"] for one in answer["definitions"]}
     for latest in answer["values"]:
         about = (latest["kpi_id"], latest["basis"], "day", latest["dimension_value"])
-        series = [one for one in world.product.series(*about) if one["sample_size"]]
+        values = world.product.series(*about, dimension=latest["dimension"])
+        series = [one for one in values if one["sample_size"]]
+        if not series:
+            assert (latest["value"], latest["sample_size"]) == (None, 0), about
+            continue
         cases = {one["bucket_start"]: one["sample_size"] + one["open_cases"] for one in series}
         settled = [one for one in series if one["open_cases"] <= shares[about[0]] * cases[one["bucket_start"]]]
         newest = (settled or series)[-1]
@@ -394,7 +405,7 @@ def _same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 def test_days_of_another_time_zone(world: World) -> None:
     """Days in Berlin begin at 23 o'clock in UTC; only this test keeps them beside the days in UTC."""
     zone, product = "Europe/Berlin", world.product
-    jobs = KpiJobs(product.ch, product.clock, load_catalogue(), [ORDERLY], timezone=zone)
+    jobs = KpiJobs(product.ch, product.clock, SOME, [ORDERLY], timezone=zone)
     assert not jobs.recompute_all().failures
     computed = {
         "fill_rate": oracle.fill_rate(world.told, "day", zone),

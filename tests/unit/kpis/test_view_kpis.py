@@ -497,13 +497,15 @@ def histories(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(
-    max_examples=4,
+    max_examples=3,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
-    events=histories(), cuts=st.lists(st.integers(0, 24), max_size=3), zone=st.sampled_from(["UTC", "Europe/Berlin"])
+    events=histories(),
+    cuts=st.lists(st.integers(0, 24), min_size=1, max_size=2),
+    zone=st.sampled_from(["UTC", "Europe/Berlin"]),
 )
 def test_recomputed_equals_computed_once(
     clickhouse: ClickHouse, events: list[Event], cuts: Sequence[int], zone: str

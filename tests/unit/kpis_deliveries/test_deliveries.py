@@ -446,7 +446,7 @@ def test_a_folder_of_a_target_that_leads_out_by_a_link_is_refused(state: StateDb
         ("0 6 * * *", "0 6 1 * mon", "do not go together"),
         ("0 6 * * *", "0 6 31 2 *", "is never due"),
         ('"out"', '"../out"', "'../out'"),
-        ('"day"', '"minute"', "grain"),
+        ('"day"', '"year"', "grain"),
         ("last_day", "last_0_days", "period"),
         ('path = "out"', 'path = "out", password = "hunter2"', "password"),
         (FOLDER, 'kind = "webhook", url = "https://x.example", secret_env = "PATH"', "PATH"),
