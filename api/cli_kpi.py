@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Annotated, Any
@@ -16,6 +16,7 @@ import typer
 from api import cli_kpi_backfill, cli_kpi_reports, cli_kpi_value
 from api.cli_data import Tenant, Token, Url, ask
 from api.cli_ops import HERE, Running, show
+from api.cli_times import moment
 from core import (
     DEFAULT_TENANT,
     ConfigurationError,
@@ -109,7 +110,7 @@ def export(
 ) -> None:
     """Write KPIs as XLSX, CSV, Parquet or a PDF report; the file takes the place of an old one once it is whole."""
     kind = format_named(format or file.suffix.removeprefix(".") or "xlsx")
-    since, until = _moment(start, "start"), _moment(end, "end")
+    since, until = (moment(text, name) if text else None for text, name in ((start, "start"), (end, "end")))
     with _whole(file) as out:
         if url:
             asked: dict[str, Any] = {"format": kind.name, "kpi": kpi, "grain": grain, "dimension": dimension}
@@ -186,20 +187,3 @@ def _whole(file: Path) -> Iterator[IO[bytes]]:
         raise InvalidInput(f"{file} cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def _moment(text: str, name: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{name} is no time, got {text[:40]!r}", hint="such as 2026-03-01T00:00:00Z") from None
-    if at.tzinfo is None:
-        raise InvalidInput(f"{name} needs a time zone, got {text[:40]!r}", hint="append Z for UTC")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(
-            f"{name} is out of range, got {text[:40]!r}", hint="a time of the years 1970 to 9998"
-        ) from None

@@ -6,16 +6,17 @@ import getpass
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import typer
 
 from api.cli_data import Tenant, Token, Url, ask, call
 from api.cli_ops import show
+from api.cli_times import moment
 from api.jsonable import jsonable
-from core import DEFAULT_TENANT, InvalidInput, SystemClock, load_settings
-from kpis.value.service import Asked, ValueService
+from core import DEFAULT_TENANT, SystemClock, load_settings
+from kpis.value.answers import Asked
+from kpis.value.service import ValueService
 from kpis.value.words import measure
 
 Kpi = Annotated[str, typer.Argument(help="A KPI's id.")]
@@ -103,14 +104,14 @@ def rollout(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """A KPI before and after a roll-out, against a control group where one is named."""
-    moment = _moment(at, "at")
+    rolled_out = moment(at, "at")
     asked = _given(basis, stream, dimension, value) | {
-        "at": moment.isoformat(), "control_value": control, "days": str(days), "settle_days": str(settle_days),
+        "at": rolled_out.isoformat(), "control_value": control, "days": str(days), "settle_days": str(settle_days),
     }  # fmt: skip
     found = _answer(
         url, token, f"/api/v1/kpis/{kpi}/rollout", asked,
         lambda service: service.rollout(
-            tenant, Asked(kpi, basis, stream, dimension, value), moment,
+            tenant, Asked(kpi, basis, stream, dimension, value), rolled_out,
             control_value=control, days=days, settle_days=settle_days,
         ),
     )  # fmt: skip
@@ -183,7 +184,7 @@ def baseline_freeze(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Freeze a period as the baseline; the one before stays in the list. It is in the audit chain."""
-    since, until = _moment(start, "start"), _moment(end, "end")
+    since, until = moment(start, "start"), moment(end, "end")
     if url:
         body = _given(basis, stream, dimension, value) | {
             "start": since.isoformat(), "end": until.isoformat(), "reason": reason,
@@ -228,27 +229,11 @@ def _given(basis: str, stream: str, dimension: str, value: str) -> dict[str, str
 
 
 def _moments(times: dict[str, str]) -> dict[str, Any]:
-    return {name: _moment(text, name) for name, text in times.items() if text}
+    return {name: moment(text, name) for name, text in times.items() if text}
 
 
 def _texts(times: dict[str, str]) -> dict[str, str]:
     return {name: at.isoformat() for name, at in _moments(times).items()}
-
-
-def _moment(text: str, name: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{name} is no time, got {text[:40]!r}", hint="such as 2026-03-01T00:00:00Z") from None
-    if at.tzinfo is None:
-        raise InvalidInput(f"{name} needs a time zone, got {text[:40]!r}", hint="append Z for UTC")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(f"{name} is out of range, got {text[:40]!r}", hint="a time of 1970 to 2105") from None
-
-
-# --- showing ---
 
 
 def _print(found: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], None]) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.jsonable import jsonable
 from api.routes.access import administrator, services, viewer
 from api.routes.business import aware
-from kpis.value.service import Asked
+from kpis.value.answers import Asked
 
 router = APIRouter(prefix="/api/v1", tags=["business"])
 Text = Annotated[str, Query(max_length=512)]

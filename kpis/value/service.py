@@ -7,7 +7,7 @@ an interval takes them to be different ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from core import Clock
 from core.errors import Conflict, InvalidInput, NotFound
 from kpis.definitions import KpiDefinition, TenantKpis
 from kpis.exports.report import Report
+from kpis.value.answers import Asked, Comparison, Frozen, Kpi, Outlook, Rollout, Side, SinceBaseline, TowardsTarget
 from kpis.value.baselines import Baseline, BaselineKey, Baselines, OtherVersion
 from kpis.value.compare import Change, Verdict, compare
 from kpis.value.forecast import DayBand, Forecast, NotEnoughHistory, forecast_days
@@ -29,7 +30,7 @@ from kpis.value.questions import Part, Period, basis_of, known_time, part, perio
 from kpis.value.report_money import money_notes
 from kpis.value.rollout import Effect, effect, group, windows
 from kpis.value.samples import Sample
-from kpis.value.targets import Attainment, BurnDown, Met, attainment, burn_down
+from kpis.value.targets import Attainment, Met, attainment, burn_down
 from kpis.value.words import change_words
 from kpis.values import KpiValue, series
 
@@ -43,137 +44,6 @@ LONGEST_TREND_DAYS = 366
 LONGEST_HORIZON = 28
 AuditRecord = Callable[[Connection, str, str, str, str, Mapping[str, Any]], object]
 """Writes tenant, actor, action, subject and details into the audit chain, in the connection's transaction."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Which number is meant; '' is the definition's first basis, and all of it."""
-
-    kpi_id: str
-    basis: str = ""
-    stream: str = ""
-    dimension: str = ""
-    dimension_value: str = ""
-
-
-@dataclass(frozen=True)
-class Kpi:
-    """Which number an answer is about."""
-
-    id: str
-    version: int
-    name: str
-    unit: str
-    direction: str
-    basis: str
-    stream: str
-    dimension: str
-    dimension_value: str
-    data_through: datetime | None
-
-
-@dataclass(frozen=True)
-class Side:
-    """A period's number with its interval. n counts `of`; subjects is the KPI's own sample size."""
-
-    start: datetime
-    end: datetime
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    of: str
-    subjects: int
-    excluded: int
-    open_cases: int | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two periods of one KPI. words: the same for people. money: None is never said without a reason."""
-
-    kpi: Kpi
-    before: Side
-    after: Side
-    change: Change
-    small_sample: bool
-    words: str
-    money: Valuation | NotValued
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """A baseline as it is shown, without its sample's values. current: the newest of its key and version."""
-
-    id: int
-    kpi_id: str
-    version: int
-    basis: str
-    stream: str
-    dimension: str
-    dimension_value: str
-    start: datetime
-    end: datetime
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    data_through: datetime
-    frozen_by: str
-    frozen_at: datetime
-    reason: str
-    current: bool
-
-
-@dataclass(frozen=True)
-class SinceBaseline:
-    """The change against the frozen baseline."""
-
-    baseline: Frozen
-    comparison: Comparison
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """Before and after a roll-out. control and effect are None where no control group was named."""
-
-    at: datetime
-    days: int
-    settle_days: int
-    treated: Comparison
-    control: Comparison | None
-    effect: Effect | None
-    money: Valuation | NotValued
-    words: str
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """The next days with bands; `days` is empty and `reason` says why where there is too little history."""
-
-    kpi: Kpi
-    days: tuple[DayBand, ...]
-    reason: str
-    level: float
-    coverage: float | None
-    judged: int
-    error: float | None
-    naive_error: float | None
-    method: str
-    last_day: date | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TowardsTarget:
-    """Whether the target is met in the last weeks, and when the trend reaches it."""
-
-    kpi: Kpi
-    attainment: Attainment
-    burn_down: BurnDown
-    side: Side
 
 
 class ValueService:

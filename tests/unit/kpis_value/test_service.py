@@ -14,10 +14,11 @@ from core import Conflict, NotFound, OpsintelError
 from core.errors import InvalidInput
 from kpis import Catalogue, TenantKpis, load_catalogue
 from kpis.periods import Calendar
+from kpis.value.answers import Asked
 from kpis.value.baselines import KEPT_VALUES
 from kpis.value.compare import Verdict
 from kpis.value.money import NotValued, Valuation, parse_value_models
-from kpis.value.service import Asked, ValueService
+from kpis.value.service import ValueService
 from kpis.value.targets import Met, Outlook
 from storage import StateDb
 from tests.unit.kpis_value.conftest import Filled
