@@ -137,7 +137,6 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
         ),
         cardinality=Cardinality(settings, ch, clock, own.registry),
         pollers=Pollers(settings, collector.submit, clock, own.registry),
-        catalogue=catalogue,
         definitions=definitions,
         gauges=gauges,
         resolution=ResolutionJobs(ch, clock, lambda: span_rules(models.streams())),

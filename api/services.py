@@ -18,7 +18,7 @@ from collector import Cardinality, Collector, LedgerBalance, QuarantineService
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp
 from core import Clock, OpsintelError, Settings, get_logger
-from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels
+from kpis import CaseJobs, KpiJobs, ProcessModels
 from kpis.gauges import KpiGauges
 from kpis.overrides import TenantDefinitions
 from kpis.process import Corrections, ResolutionJobs
@@ -50,7 +50,6 @@ class Services:
     quarantine: QuarantineService
     cardinality: Cardinality
     pollers: Pollers
-    catalogue: Catalogue
     definitions: TenantDefinitions
     gauges: KpiGauges
     kpis: KpiJobs

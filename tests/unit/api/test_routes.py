@@ -56,7 +56,7 @@ def test_a_trace_that_is_not_there_is_not_found(api: Api) -> None:
 
 def test_every_kpi_comes_with_its_definition_and_what_stands_behind_the_value(api: Api) -> None:
     body = api.get("/api/v1/kpis").json()
-    assert {one["id"] for one in body["definitions"]} == {one.id for one in api.services.catalogue}
+    assert {one["id"] for one in body["definitions"]} == {one.id for one in api.services.definitions.usual.catalogue}
     (value,) = body["values"]
     assert (value["kpi_id"], value["value"], value["sample_size"]) == ("integration_failure_rate", 0.5, 2)
     assert value["dimension_value"] == f"orders->{api.shop.mark}"
