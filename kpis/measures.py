@@ -23,6 +23,8 @@ number that is not known."""
 MILLIONTHS = 1_000_000
 MOST = 9e12
 """The largest number that is added up, in units; whatever is beyond counts as this."""
+VANISHED = 65_535
+"""In place of the number of a measure: a subject that is no more."""
 FIRST_SECOND, LAST_SECOND = 31_622_400, 4_102_358_400
 """From 1971-01-02 to 2099-12-31: a fact outside of them is in no bucket."""
 
@@ -150,9 +152,10 @@ def facts_sql(chosen: Sequence[Measure]) -> str:
     return f"arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [\n        {tuples}])"
 
 
-def facts_select(chosen: Sequence[Measure], table: str) -> str:
-    """A SELECT of the same array (`Facts`) for the rows of a table that `/*selection*/` chooses.
+def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides: bool = False) -> str:
+    """A SELECT of the same array (`Facts`) for the rows of a table that meet a condition.
 
+    sides: the rows have a `Side` (kept), and `Vanished` says which are to be told as facts of VANISHED.
     Said once each: what several measures have in common (a time, a condition, an amount) is a column of a subquery.
     The engine takes longer to read a statement than to carry it out for a few rows.
     """
@@ -184,7 +187,7 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
         last = f"{second(measure, ends)}, toUInt8({lasts} AND {until} IS NOT NULL), toInt64(-{MILLIONTHS}), -{moment}"
         return [f"(toUInt16({number}), {first})", f"(toUInt16({number}), {last})"]
 
-    tuples = []
+    tuples = [f"(toUInt16({VANISHED}), toInt64({FIRST_SECOND}), Vanished, toInt64(0), toInt64(0))"] if sides else []
     for number, measure in enumerate(chosen):
         if measure.level:
             tuples += level(number, measure)
@@ -202,13 +205,15 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
         ]
         counted = ", ".join(numbers[one] for one in figures)
         tuples.append(f"(toUInt16({number}), {at}, toUInt8(multiIf({', '.join(state)})), {counted})")
-    columns = ",\n            ".join(f"{expression} AS {name}" for expression, name in shared.items())
+    said = [f"{expression} AS {name}" for expression, name in shared.items()]
+    columns = ",\n            ".join((["Side, Vanished"] if sides else []) + said)
     millionths = "".join(
         f", {_millionths(name)} AS {millionths}" for name, millionths in numbers.items() if name != "1"
     )
     array = ",\n        ".join(tuples)
+    side = "Side, " if sides else ""
     return f"""
-    SELECT arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [
+    SELECT {side}arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [
         {array}]) AS Facts
     FROM
     (
@@ -218,7 +223,7 @@ def facts_select(chosen: Sequence[Measure], table: str) -> str:
             SELECT
             {columns}
             FROM {table}
-            WHERE TenantId = {{tenant:String}} AND /*selection*/
+            WHERE {condition}
         )
     )"""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,13 @@ class Sums:
 
     figures: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     numbers: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def change(cls, row: Sequence[Any]) -> Sums:
+        """From (numerator, denominator, counted, left out, open, numbers that come, numbers that go)."""
+        numbers = Counter(row[5])
+        numbers.subtract(Counter(row[6]))
+        return replace(cls.of((*row[:5], ())), numbers={number: times for number, times in numbers.items() if times})
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Sums:
@@ -73,16 +80,6 @@ class Sums:
 
 
 Change = Mapping[Key, Sums]
-
-
-def change(before: Change, after: Change) -> dict[Key, Sums]:
-    """What is to be added to come from the one to the other."""
-    found = {}
-    for key in before.keys() | after.keys():
-        differs = after.get(key, Sums()).plus(before.get(key, Sums()), -1)
-        if not differs.nothing:
-            found[key] = differs
-    return found
 
 
 def together(changes: Iterable[Change]) -> dict[Key, Sums]:

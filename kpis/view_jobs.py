@@ -25,13 +25,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import Clock, get_logger
-from kpis.changes import ALWAYS, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SELECTION, SETTLED
+from kpis.changes import ALWAYS, AT_ONCE, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SETTLED
 from kpis.changes import Change as Note
 from kpis.currencies import CURRENCIES
-from kpis.measures import Measure, facts_select, parameters
-from kpis.partials import Change, Key, Sums, together
-from kpis.partials import change as difference
-from kpis.views import CASES, RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
+from kpis.measures import Measure
+from kpis.partials import Change, together
+from kpis.view_batches import Batches, news
+from kpis.view_rows import LIMITS, ViewRows
+from kpis.views import RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
 
 if TYPE_CHECKING:
@@ -40,27 +41,11 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
-FEW = LIMITS | {"max_threads": 1, "optimize_move_to_prewhere_if_final": 1, "compile_expressions": 0}
-"""For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
-thread reads them, for several views are read at once. To compile expressions takes longer than such a statement."""
 BEGUN = 0
 """The model in the mark of a run that has not ended."""
-FACTS, TABLE = "/*facts*/", "/*table*/"
-GIVEN = ("TenantId", "Version", "Gone")
-"""Columns of a view that its statement does not give."""
-BATCH = "kpi_batch"
 Result = TypeVar("Result")
 HIGHEST = "\U0010ffff" * 8
 """No case id is above it."""
-AT_ONCE = 2
-"""Statements at the same time, so that two of the engine's handles stay for those who read."""
-TOUCHED = f"""{IN_RANGE}
-        AND (Stream, CaseId) IN (
-            SELECT Stream, CaseId FROM {CASES.notes}
-            WHERE InsertedAt >= {{since:DateTime64(3, 'UTC')}} AND TenantId = {{tenant:String}}
-                AND Stream IN {{streams:Array(String)}} AND SegmentId IN {{segments:Array(UInt64)}} AND {IN_RANGE})"""
-"""Ranges, so that many cases together read the table once and not once for each statement."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,7 @@ class _Mark:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _Part:
     """Cases that are made anew together: those of some streams with an id in (low, high]."""
 
     source: Source
@@ -110,14 +95,11 @@ class ViewJobs:
     ) -> None:
         self._ch, self._clock, self._details = ch, clock, details
         self._overlap, self._settled_after = overlap, settled
-        self._stopping, self._lock = threading.Event(), threading.Lock()
-        self._version = 0
-        self.recent = 0
-        """The second from which on sums of minutes are kept, in the run under way."""
-        self._told: Details = {}
+        self._stopping = threading.Event()
         self._currency = ""
         self._next = _Mark(BEGUN, EPOCH, {})
-        self._columns: dict[str, list[str]] = {}
+        self._batches = Batches(ch)
+        self.rows = ViewRows(ch, clock)
 
     def stop(self) -> None:
         """Ends a run under way after its current statement."""
@@ -139,9 +121,8 @@ class ViewJobs:
         """
         now: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         mark = self._mark(tenant)
-        self._told = self._details()
-        self._currency = currency
-        number = model(self._told, currency)
+        self.rows.told, self._currency = self._details(), currency
+        number = model(self.rows.told, currency)
         fresh = everything or mark is None or mark.model != number or mark.through < now - NOTED
         since = now - self._overlap if fresh or mark is None else mark.through - self._overlap
         changes = self._changes(tenant, since)
@@ -169,7 +150,7 @@ class ViewJobs:
 
     def _set_mark(self, tenant: str, mark: _Mark) -> None:
         taken = [(segment, *change) for segment, change in mark.taken.items()]
-        row = (tenant, mark.model, mark.through, taken, self.next_version())
+        row = (tenant, mark.model, mark.through, taken, self.rows.next_version())
         self._ch.insert_rows("kpi_marks", ("TenantId", "Model", "Through", "Taken", "Version"), [row])
 
     # --- making rows ---
@@ -184,15 +165,18 @@ class ViewJobs:
                 work.append((source, stream, low, high, int(cases)))
                 low = high
 
-        had = {view.name for view in VIEWS if self._has_rows(view, tenant)}  # elsewhere there is nothing to bury
+        had = {view.name for view in VIEWS if self.rows.any(view, tenant)}  # elsewhere there is nothing to bury
 
         def make(source: Source, stream: str, low: str, high: str, cases: int) -> int:
-            params = {"tenant": tenant, "streams": [stream], "low": low, "high": high}
-            for view in VIEWS:
-                if self._stopping.is_set():
-                    return 0
-                if view.reads(source, stream):
-                    self._make(view, source.events, IN_RANGE, params, ALWAYS, bury=view.name in had)
+            if self._stopping.is_set():
+                return 0
+            params = self._selected(tenant, [stream], low, high, ALWAYS)
+            with self._batches.many(source, IN_RANGE, params) as batch:
+                for view in VIEWS:
+                    if self._stopping.is_set():
+                        return 0
+                    if view.reads(source, stream):
+                        self.rows.remake(view, batch, params, bury=view.name in had)
             return cases
 
         made = sum(side_by_side([partial(make, *part) for part in work]))
@@ -206,37 +190,43 @@ class ViewJobs:
         named = {"tenant": tenant, "since": since, "segments": list(new)}
         changes: dict[str, list[Change]] = {}
         made = 0
-        for batch in self._batches(named):
+        for part in self._parts(named):
             if self._stopping.is_set() and not made:
                 return None  # what is begun is ended: to find out later what changed is to compute everything
-            for name, change in self._refresh_batch(batch, chosen, tz, named):
+            for name, change in self._refresh_part(part, chosen, tz, named):
                 changes.setdefault(name, []).append(change)
-            made += batch.cases
+            made += part.cases
         return {name: together(some) for name, some in changes.items()}, made
 
-    def _refresh_batch(
-        self, batch: _Batch, chosen: Mapping[str, Sequence[Measure]], tz: str, named: Mapping[str, Any]
+    def _refresh_part(
+        self, part: _Part, chosen: Mapping[str, Sequence[Measure]], tz: str, named: Mapping[str, Any]
     ) -> list[tuple[str, Change]]:
-        params = {**named, "streams": list(batch.streams), "low": batch.low, "high": batch.high}
-        self._ch.command("TRUNCATE TABLE kpi_batch")
-        columns = ", ".join(self._all_columns("process_events"))
-        text = _text("view_batch", batch.source).replace("/*columns*/", columns).replace(SELECTION, TOUCHED)
-        asked = {**params, "source": batch.source.events, "earliest": batch.earliest}
-        self._ch.command(text.replace(CASES.notes, batch.source.notes), asked, LIMITS)
-        news = self._ch.query(load_sql("kpis", "view_news"), named).rows
+        touched = _text("view_touched", part.source)
+        params = {**named, **self._selected(named["tenant"], part.streams, part.low, part.high, part.earliest)}
+        with self._batches.few(part.source, touched, params) as table:
+            found = news(self._ch, table, named["segments"])
 
-        def refresh(views: Sequence[View]) -> list[tuple[str, Change]]:
-            return [(view.name, self._refresh_view(view, chosen.get(view.name, ()), params, tz)) for view in views]
+            def renew(views: Sequence[View]) -> list[tuple[str, Change]]:
+                return [
+                    (one.name, self._renew(one, table, part, chosen.get(one.name, ()), params, tz)) for one in views
+                ]
 
-        touched = [view for view in VIEWS if any(_brings(view, batch.source, *one) for one in news)]
-        return [one for some in side_by_side([partial(refresh, chain) for chain in _chains(touched)]) for one in some]
+            views = [view for view in VIEWS if any(_brings(view, part.source, *one) for one in found)]
+            return [one for some in side_by_side([partial(renew, chain) for chain in _chains(views)]) for one in some]
 
-    def _refresh_view(self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str) -> Change:
-        before = self._facts(view, measures, params, tz)
-        made = {**params, "made": self._make(view, BATCH, TOUCHED, params, ALWAYS, FEW)}
-        return difference(before, self._facts(view, measures, made, tz, after=True))
+    def _renew(
+        self, view: View, table: str, part: _Part, measures: Sequence[Measure], params: Mapping[str, Any], tz: str
+    ) -> Change:
+        streams = [stream for stream in part.streams if view.reads(part.source, stream)]
+        return self.rows.renew(view, table, measures, {**params, "streams": streams}, tz)
 
-    def _batches(self, named: Mapping[str, Any]) -> Iterator[_Batch]:
+    def _selected(self, tenant: str, streams: Sequence[str], low: str, high: str, earliest: datetime) -> dict[str, Any]:
+        """What a statement about cases with an id in (low, high], and their events, takes."""
+        currencies = [self._currency] if self._currency else list(CURRENCIES)
+        named = {"tenant": tenant, "streams": list(streams), "low": low, "high": high}
+        return {**named, "earliest": earliest, "currencies": currencies}
+
+    def _parts(self, named: Mapping[str, Any]) -> Iterator[_Part]:
         """What was touched in pieces: all streams of a source together where the cases are few, else ranges of them."""
         for source in SOURCES:
             found = self._ch.query(_text("view_changed_cases", source), named).rows
@@ -245,83 +235,14 @@ class ViewJobs:
                 continue
             if cases <= CASES_AT_ONCE:
                 since = min(earliest for _, _, earliest in found)
-                yield _Batch(source, tuple(stream for stream, _, _ in found), "", HIGHEST, cases, _from(source, since))
+                yield _Part(source, tuple(stream for stream, _, _ in found), "", HIGHEST, cases, _from(source, since))
                 continue
             for stream, _, _ in found:
                 asked = {**named, "stream": stream, "cases": CASES_AT_ONCE}
                 low = ""
                 for high, count, since in self._ch.query(_text("view_changed_ranges", source), asked).rows:
-                    yield _Batch(source, (stream,), low, high, int(count), _from(source, since))
+                    yield _Part(source, (stream,), low, high, int(count), _from(source, since))
                     low = high
-
-    def _make(
-        self,
-        view: View,
-        source: str,
-        selection: str,
-        params: Mapping[str, Any],
-        earliest: datetime,
-        limits: Mapping[str, Any] = LIMITS,
-        *,
-        bury: bool = True,
-    ) -> int:
-        """Writes the rows of the selected cases, and buries the subjects that they no longer have; their version."""
-        version = self.next_version()
-        given = {
-            **params,
-            "version": version,
-            "earliest": earliest,
-            "names": list(view.names),
-            "currencies": [self._currency] if self._currency else list(CURRENCIES),
-            "details": [(stream, name) for stream, names in self._told.items() for name in names],
-            "pairs": [
-                (kind, begins, list(ends), list(match), label) for kind, begins, ends, match, label in view.pairs
-            ],
-        }
-        columns = ", ".join(name for name in self._all_columns(view.table) if name not in GIVEN)
-        selection = selection.replace(CASES.notes, view.source.notes)
-        select = view.statement(source).replace(SELECTION, selection)
-        self._ch.command(
-            f"INSERT INTO {view.table} (TenantId, Version, Gone, {columns})\n"
-            f"SELECT {{tenant:String}}, {{version:UInt64}}, 0, {columns} FROM (\n{select}\n)",
-            given,
-            limits,
-        )
-        if bury:
-            text = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
-            self._ch.command(text, given, limits)
-        return version
-
-    def _has_rows(self, view: View, tenant: str) -> bool:
-        text = load_sql("kpis", "view_has_rows").replace(TABLE, view.table)
-        return bool(self._ch.query(text, {"tenant": tenant}).rows)
-
-    def _facts(
-        self, view: View, measures: Sequence[Measure], params: Mapping[str, Any], tz: str, *, after: bool = False
-    ) -> dict[Key, Sums]:
-        """What the facts of the touched cases add up to; after: those of the rows just made, which need no merging."""
-        if not measures:
-            return {}
-        chosen = f"Stream IN {{streams:Array(String)}} AND {TOUCHED}"
-        table, chosen = (view.table, f"Version = {{made:UInt64}} AND NOT Gone AND {chosen}") if after else ("", chosen)
-        text = facts_of(view, measures, table).replace(SELECTION, chosen)
-        asked = {**params, **facts_parameters(measures, tz, self.recent)}
-        rows = self._ch.query(text.replace(CASES.notes, view.source.notes), asked, FEW).rows
-        keys = [measure.key(tz) for measure in measures]
-        return {(keys[int(number)], int(hour)): Sums.of(figures) for number, hour, *figures in rows}
-
-    def _all_columns(self, table: str) -> list[str]:
-        with self._lock:
-            if table not in self._columns:
-                rows = self._ch.query(load_sql("kpis", "view_columns"), {"table": table}).rows
-                self._columns[table] = [name for (name,) in rows]
-            return self._columns[table]
-
-    def next_version(self) -> int:
-        """Higher than all before."""
-        with self._lock:
-            self._version = max(self._version + 1, self._clock.time_ns())
-            return self._version
 
     def _streams(self, tenant: str) -> list[tuple[Source, str]]:
         """The streams of both sources."""
@@ -344,18 +265,6 @@ class ViewJobs:
         for number, through, taken in rows:
             return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
         return None
-
-
-def facts_of(view: View, measures: Sequence[Measure], table: str = "") -> str:
-    """The statement that adds up facts, with `/*selection*/` where a condition on subjects belongs."""
-    return load_sql("kpis", "view_facts").replace(FACTS, facts_select(measures, table or f"{view.table} FINAL"))
-
-
-def facts_parameters(measures: Sequence[Measure], tz: str, recent: int) -> dict[str, Any]:
-    """What the statement takes beside those of its condition. recent: the second from which on minutes are kept."""
-    minutes = [number for number, measure in enumerate(measures) if measure.by_minute]
-    ordered = [number for number, measure in enumerate(measures) if measure.ordered]
-    return {**parameters(measures), "tz": tz, "ordered": ordered, "by_minute": minutes, "recent": recent}
 
 
 def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from core import Clock, StorageError, StoreUnavailable, get_logger
 from kpis.backfill import Step
-from kpis.changes import SELECTION
 from kpis.definitions import TenantKpis
 from kpis.levels import Levels
 from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of, with_minutes
@@ -21,7 +20,8 @@ from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
-from kpis.view_jobs import EPOCH, LIMITS, ViewJobs, facts_of, facts_parameters, side_by_side
+from kpis.view_jobs import EPOCH, ViewJobs, side_by_side
+from kpis.view_rows import LIMITS, facts_of, facts_parameters
 from kpis.views import Details, view
 from storage import load_sql
 
@@ -66,7 +66,7 @@ class ViewValues:
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
         chosen = with_minutes(measures(self._definitions))
         self._measures = {measure.key(self._calendar.timezone): measure for measure in chosen}
-        self._views.recent = int((self._clock.now() - MINUTES).timestamp()) // 60 * 60
+        self._views.rows.recent = int((self._clock.now() - MINUTES).timestamp()) // 60 * 60
 
     def stop(self) -> None:
         """Ends a run under way after its current statement; the next run does what is left."""
@@ -124,7 +124,7 @@ class ViewValues:
         return steps
 
     def _sum_up(self, tenant: str, name: str, chosen: Sequence[Measure]) -> RunReport:
-        version = self._views.next_version()
+        version = self._views.rows.next_version()
         some, problems = self._fill(tenant, name, chosen, version)
         keys = sorted(measure.key(self._calendar.timezone) for measure in some)
         asked = {"tenant": tenant, "keys": keys, "version": version}
@@ -167,7 +167,7 @@ class ViewValues:
     def _forget_minutes(self, tenant: str) -> None:
         keys = sorted(key for key, measure in self._measures.items() if measure.by_minute)
         if keys:
-            recent, shown = datetime.fromtimestamp(self._views.recent, UTC), self._clock.now() - MINUTES_SHOWN
+            recent, shown = datetime.fromtimestamp(self._views.rows.recent, UTC), self._clock.now() - MINUTES_SHOWN
             asked = {"tenant": tenant, "keys": keys, "before": recent}
             self._ch.command(load_sql("kpis", "minutes_forget_sums"), asked)
             self._ch.command(load_sql("kpis", "minutes_forget_values"), {"tenant": tenant, "before": shown})
@@ -184,7 +184,7 @@ class ViewValues:
 
     def _add_up(self, tenant: str, chosen: Mapping[str, Sequence[Measure]], through: datetime) -> RunReport:
         """All hours of these measures, and all of their buckets."""
-        version = self._views.next_version()
+        version = self._views.rows.next_version()
         done = side_by_side([partial(self._fill, tenant, name, some, version) for name, some in chosen.items()])
         keys = {measure.key(self._calendar.timezone) for some, _ in done for measure in some}
         left_out = tuple(problem for _, problems in done for problem in problems)
@@ -223,14 +223,14 @@ class ViewValues:
 
     def _fill_at_once(self, tenant: str, name: str, chosen: Sequence[Measure], version: int) -> None:
         tz = self._calendar.timezone
-        sums = facts_of(view(name), chosen).replace(SELECTION, "1")
+        sums = facts_of(view(name), chosen)
         params = {"tenant": tenant, "version": version, "keys": [measure.key(tz) for measure in chosen]}
         text = load_sql("kpis", "partials_fill").replace("/*sums*/", sums)
-        self._ch.command(text, params | facts_parameters(chosen, tz, self._views.recent), LIMITS)
+        self._ch.command(text, params | facts_parameters(chosen, tz, self._views.rows.recent), LIMITS)
 
     def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
         """Changes these hours, and stores the buckets that they lie in."""
-        self._partials.apply(tenant, changes, self._views.next_version())
+        self._partials.apply(tenant, changes, self._views.rows.next_version())
         computed = RunReport(computed=len({self._measures[key].definition.id for key, _ in changes}))
         summed = {one for one in changes if not self._measures[one[0]].level}
         if not summed:
@@ -367,7 +367,7 @@ class ViewValues:
             (by_basis[kpi, basis, grain == "minute"], grain, int(start.timestamp()))
             for kpi, basis, grain, start in rows
             if (kpi, basis, grain == "minute") in by_basis
-            and (grain != "minute" or int(start.timestamp()) >= self._views.recent)
+            and (grain != "minute" or int(start.timestamp()) >= self._views.rows.recent)
         }
 
     def _store_runs(self, tenant: str, through: datetime) -> None:

@@ -1,9 +1,9 @@
 """The canonical views: what KPIs are computed from, one row for each subject, and the statements that make the rows.
 
-A view's statement (`sql/view_<name>.sql`) selects all columns of its table for given cases. It reads the events of
-those cases once each, in the wording that was received last. Three short forms keep the statements readable:
-`/*first X name*/` is the time at which an event was first told, `/*last X name*/` the last, `/*time key*/` an attribute
-read as a time.
+A view's statement (`sql/view_<name>.sql`) selects all columns of its table for given cases. It reads their events where
+`view_batch.sql` has put them: each once, in the wording that was received last, with its attributes in columns. Three
+short forms keep the statements readable: `/*first X name*/` is the time at which an event was first told,
+`/*last X name*/` the last, `/*time key*/` an attribute read as a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cache
 from kpis.currencies import CURRENCIES
 from storage import load_sql
 
-EVENTS, SOURCE = "/*events*/", "/*source*/"
+EVENTS, SOURCE, BATCH = "/*events*/", "/*source*/", "/*batch*/"
 _TOLD = re.compile(r"/\*(first|last) (\w+) ([a-z0-9_.]+)\*/")
 _TIME = re.compile(r"/\*time ([a-z0-9_.]+)\*/")
 
@@ -115,9 +115,9 @@ class View:
         """Whether events of the stream make rows of it."""
         return self.source == source and (self.stream in ("", stream) or stream in self.also)
 
-    def statement(self, events: str = "") -> str:
-        """Its SELECT, with `/*selection*/` where a condition on cases belongs. events: another table than its own."""
-        return _expanded(self.name).replace(SOURCE, events or self.source.events)
+    def statement(self, batch: str = BATCH) -> str:
+        """Its SELECT from events in a batch; `/*selection*/` is where a condition on rows of other views belongs."""
+        return _expanded(f"view_{self.name}").replace(BATCH, batch)
 
 
 def _o2c(*verbs: str) -> tuple[str, ...]:
@@ -207,6 +207,15 @@ VIEWS: tuple[View, ...] = (
 """In the order of making: orders read the lines."""
 
 
+WHOLE = tuple(sorted({name for one in VIEWS if one.name == "intervals" or one.source == RECORDS for name in one.names}))
+"""Events of which any attribute may be asked for."""
+
+
+def batch_statement(source: Source) -> str:
+    """Puts events of a selection into `/*batch*/`, those of `/*which*/`; `/*latest*/` says if it is the last word."""
+    return _expanded("view_batch").replace(SOURCE, source.events)
+
+
 def view(name: str) -> View:
     """Raises KeyError."""
     return {one.name: one for one in VIEWS}[name]
@@ -215,13 +224,14 @@ def view(name: str) -> View:
 def model(details: Details, currency: str = "") -> int:
     """Names what the rows depend on beside the events: another number, and all views are made anew."""
     told = sorted((stream, tuple(sorted(names))) for stream, names in details.items() if names)
-    said = (_STATEMENTS, PAIRS, CURRENCIES, currency, told, *((one.name, one.names, one.statement()) for one in VIEWS))
+    texts = [batch_statement(CASES), *((one.name, one.names, one.statement()) for one in VIEWS)]
+    said = (_STATEMENTS, PAIRS, CURRENCIES, currency, told, *texts)
     return int.from_bytes(hashlib.sha256(repr(said).encode()).digest()[:8], "big")
 
 
 @cache
 def _expanded(name: str) -> str:
-    text = load_sql("kpis", f"view_{name}").replace(EVENTS, load_sql("kpis", "view_events").rstrip())
+    text = load_sql("kpis", name).replace(EVENTS, load_sql("kpis", "view_events").rstrip())
     text = _TOLD.sub(_told, text)
     return _TIME.sub(_time, text)
 

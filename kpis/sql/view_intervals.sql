@@ -6,19 +6,23 @@ WITH
     (
 /*events*/
     ),
+    pairs AS
+    (
+        SELECT P.1 AS Kind, P.2 AS Beginning, P.4 AS Keys, P.5 AS LabelKey, arrayJoin(arrayPushBack(P.3, P.2)) AS Name
+        FROM (SELECT arrayJoin({pairs:Array(Tuple(String, String, Array(String), Array(String), String))}) AS P)
+    ),
     parts AS
     (
         SELECT
             Stream,
             CaseId,
-            P.1 AS Kind,
-            arrayFirst(v -> v != '', arrayPushBack(arrayMap(a -> Attributes[a], P.4), '')) AS Match,
-            EventName = P.2 AS Starts,
+            Kind,
+            arrayFirst(v -> v != '', arrayPushBack(arrayMap(a -> Attributes[a], Keys), '')) AS Match,
+            EventName = Beginning AS Starts,
             (Timestamp, EventId, EventName, toString(ActorType), toString(Resource), ifNull(Quantity, 0), Amount, toString(Currency),
-                Attributes[P.5]) AS E
+                Attributes[LabelKey]) AS E
         FROM events
-        ARRAY JOIN {pairs:Array(Tuple(String, String, Array(String), Array(String), String))} AS P
-        WHERE EventName = P.2 OR has(P.3, EventName)
+        INNER JOIN pairs ON pairs.Name = events.EventName
     ),
     grouped AS
     (
@@ -26,7 +30,8 @@ WITH
             Stream, CaseId, Kind, Match,
             arraySort(groupArrayIf(E, Starts)) AS Begins,
             arraySort(groupArrayIf(E, NOT Starts)) AS Ends,
-            arrayMap(b -> arrayFirstIndex(e -> e.1 >= b.1, Ends), Begins) AS Closing
+            arrayMap(e -> e.1, Ends) AS EndTimes,
+            arrayMap(b -> arrayFirstIndex(t -> t >= b, EndTimes), arrayMap(b -> b.1, Begins)) AS Closing
         FROM parts
         GROUP BY Stream, CaseId, Kind, Match
     )

@@ -15,11 +15,9 @@ WITH
             Stream,
             CaseId,
             EventName,
-            if(EventName = 'retail.order.line.placed' AND Attributes['retail.order.line.id'] != '',
-                concat('line/', Attributes['retail.order.line.id']), EventId) AS Subject,
-            (EventName, Subject, Timestamp, EventId, Quantity, Amount, toString(Currency), Attributes['retail.order.line.id'],
-                Attributes['retail.sku'], Attributes['retail.order.id'], Attributes['retail.channel'],
-                if(Attributes['retail.cancel.reason'] = '', Attributes['retail.return.reason'], Attributes['retail.cancel.reason'])) AS Said
+            if(EventName = 'retail.order.line.placed' AND LineId != '', concat('line/', LineId), EventId) AS Subject,
+            (EventName, Subject, Timestamp, EventId, Quantity, Amount, toString(Currency), LineId, Sku, OrderId, Channel,
+                if(CancelReason = '', ReturnReason, CancelReason)) AS Said
         FROM events
     ),
     cases AS

@@ -13,12 +13,12 @@ WITH
         SELECT
             *,
             multiIf(EventName IN ('retail.order.placed', 'retail.order.cancelled', 'retail.order.failed'), '',
-                Attributes['retail.order.line.id'] = '', concat('?', EventId), Attributes['retail.order.line.id']) AS Line,
+                LineId = '', concat('?', EventId), LineId) AS Line,
             EventName = 'retail.order.line.placed' AS IsPlaced,
             EventName = 'retail.order.line.shipped' AS IsShipped,
             EventName = 'retail.order.line.cancelled' AS IsCancelled,
             EventName IN ('retail.order.cancelled', 'retail.order.failed') AS IsGone,
-            EventName = 'retail.order.failed' OR lowerUTF8(Attributes['retail.cancel.reason']) = 'customer' AS ByCustomer
+            EventName = 'retail.order.failed' OR lowerUTF8(CancelReason) = 'customer' AS ByCustomer
         FROM events
     ),
     facts AS
@@ -29,14 +29,13 @@ WITH
             Line,
             min(Timestamp) AS Began,
             countIf(IsPlaced) > 0 AS Placed,
-            countIf(IsPlaced AND Attributes['retail.order.line.id'] != '') > 0 AS Identified,
+            countIf(IsPlaced AND LineId != '') > 0 AS Identified,
             minIf(Timestamp, IsPlaced) AS PlacedAt,
-            argMaxIf((ifNull(Quantity, 0), Amount, toString(Currency), Attributes['retail.sku'], Attributes['retail.promotion.id']),
-                (Timestamp, EventId), IsPlaced) AS Said,
+            argMaxIf((ifNull(Quantity, 0), Amount, toString(Currency), Sku, PromotionId), Moment, IsPlaced) AS Said,
             Said.1 AS Ordered,
             countIf(Quantity < 0 AND NOT IsPlaced) > 0 AS Negative,
             if(countIf(IsShipped AND Quantity IS NULL) > 0, Ordered, least(ifNull(sumIf(Quantity, IsShipped), 0), Ordered)) AS Shipped,
-            if(countIf(IsShipped) > 0, least(ifNull(argMinIf(tuple(Quantity), (Timestamp, EventId), IsShipped).1, Ordered), Ordered), 0) AS ShippedFirst,
+            if(countIf(IsShipped) > 0, least(ifNull(argMinIf(tuple(Quantity), Moment, IsShipped).1, Ordered), Ordered), 0) AS ShippedFirst,
             greatest(Ordered - Shipped, 0) AS Rest,
             if(countIf(IsCancelled AND ByCustomer AND Quantity IS NULL) > 0, Rest,
                 least(ifNull(sumIf(Quantity, IsCancelled AND ByCustomer), 0), Rest)) AS Withdrawn,
@@ -44,26 +43,35 @@ WITH
                 least(ifNull(sumIf(Quantity, IsCancelled AND NOT ByCustomer), 0), Rest - Withdrawn)) AS Denied,
             if(countIf(IsShipped) > 0, minIf(Timestamp, IsShipped), NULL) AS FirstShippedAt,
             if(countIf(IsShipped) > 0, maxIf(Timestamp, IsShipped), NULL) AS LastShippedAt,
-            if(countIf(EventName = 'retail.order.backordered') > 0, minIf(Timestamp, EventName = 'retail.order.backordered'), NULL) AS BackorderedAt,
-            countIf(IsGone) > 0 AS Gone,
-            argMinIf(ByCustomer, (Timestamp, EventId), IsGone) AS GoneByCustomer,
-            max(if(EventName = 'retail.order.placed', Attributes['retail.channel'], '')) AS Through
+            if(countIf(EventName = 'retail.order.backordered') > 0, minIf(Timestamp, EventName = 'retail.order.backordered'), NULL) AS BackorderedAt
         FROM told
+        WHERE Line != ''
         GROUP BY Stream, CaseId, Line
+        HAVING Placed
+    ),
+    orders AS
+    (
+        SELECT
+            Stream,
+            CaseId,
+            countIf(IsGone) > 0 AS OrderGone,
+            argMinIf(ByCustomer, Moment, IsGone) AS OrderWithdrawn,
+            max(if(EventName = 'retail.order.placed', Channel, '')) AS OrderChannel
+        FROM told
+        WHERE Line = ''
+        GROUP BY Stream, CaseId
     ),
     lines AS
     (
         SELECT
             *,
             Rest - Withdrawn - Denied AS Undecided,
-            max(Gone) OVER (PARTITION BY Stream, CaseId) AS OrderGone,
-            max(GoneByCustomer) OVER (PARTITION BY Stream, CaseId) AS OrderWithdrawn,
-            max(Through) OVER (PARTITION BY Stream, CaseId) AS OrderChannel,
             Ordered - Withdrawn - if(OrderWithdrawn, Undecided, 0) AS StillWanted,
             multiIf(NOT Identified, 'no line id', Ordered <= 0 OR Negative, 'no positive quantity', StillWanted <= 1e-9, 'withdrawn', '') AS Why,
             Why = '' AND NOT OrderGone AND Undecided > 1e-9 AS IsOpen,
             Why = '' AND NOT IsOpen AND Shipped >= StillWanted - 1e-9 AS IsFilled
         FROM facts
+        LEFT JOIN orders USING (Stream, CaseId)
     )
 SELECT
     Stream, CaseId, Line AS Subject, Began, PlacedAt, FirstShippedAt, LastShippedAt, if(IsFilled, LastShippedAt, NULL) AS FilledAt,
@@ -74,10 +82,9 @@ FROM
 (
     SELECT
         *,
-        Line = argMinIf(Line, (PlacedAt, Line), Placed) OVER (PARTITION BY Stream, CaseId) AS SpeaksForOrder,
+        Line = argMin(Line, (PlacedAt, Line)) OVER (PARTITION BY Stream, CaseId) AS SpeaksForOrder,
         min(Why != '') OVER (PARTITION BY Stream, CaseId) AS OrderLeftOut,
         max(IsOpen) OVER (PARTITION BY Stream, CaseId) AS OrderOpen,
         min(Why != '' OR IsFilled) OVER (PARTITION BY Stream, CaseId) AS OrderFilled
     FROM lines
 )
-WHERE Placed

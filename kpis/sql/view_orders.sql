@@ -41,28 +41,24 @@ FROM
         /*first PaidAt retail.order.paid*/
         /*first CancelledAt retail.order.cancelled*/
         /*first FailedAt retail.order.failed*/
-        argMinIf(Promise, (Timestamp, EventId), Promise IS NOT NULL) AS PromisedAt,
-        argMaxIf(Promise, (Timestamp, EventId), Promise IS NOT NULL) AS LastPromisedAt,
-        anyIf(Attributes['retail.cancel.reason'], EventName = 'retail.order.cancelled') AS CancelReason,
-        max(if(EventName = 'retail.order.placed', Attributes['retail.channel'], '')) AS Channel,
-        max(if(EventName = 'retail.order.placed', Attributes['retail.customer.id'], '')) AS CustomerId,
-        max(if(EventName IN ('retail.order.placed', 'retail.order.allocated'), Attributes['retail.location.id'], '')) AS LocationId,
+        argMinIf(PromiseAt, Moment, PromiseAt IS NOT NULL) AS PromisedAt,
+        argMaxIf(PromiseAt, Moment, PromiseAt IS NOT NULL) AS LastPromisedAt,
+        anyIf(e.CancelReason, EventName = 'retail.order.cancelled') AS CancelReason,
+        max(if(EventName = 'retail.order.placed', e.Channel, '')) AS Channel,
+        max(if(EventName = 'retail.order.placed', e.CustomerId, '')) AS CustomerId,
+        max(if(EventName IN ('retail.order.placed', 'retail.order.allocated'), e.LocationId, '')) AS LocationId,
         max(if(EventName = 'retail.order.placed', toString(e.Currency), '')) AS Currency,
-        ifNull(argMaxIf(e.Quantity, (Timestamp, EventId), EventName = 'retail.order.placed'), 0) AS Quantity,
-        argMaxIf(e.Amount, (Timestamp, EventId), EventName = 'retail.order.placed') AS Amount,
+        ifNull(argMaxIf(e.Quantity, Moment, EventName = 'retail.order.placed'), 0) AS Quantity,
+        argMaxIf(e.Amount, Moment, EventName = 'retail.order.placed') AS Amount,
         if(countIf(EventName = 'retail.order.invoiced' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.order.invoiced'), NULL) AS InvoicedAmount,
         if(countIf(EventName = 'retail.order.paid' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.order.paid'), NULL) AS PaidAmount,
-        groupUniqArrayIf(Shipment, EventName = 'retail.order.shipped' AND Shipment != '') AS Sent,
-        groupUniqArrayIf(Shipment, EventName = 'retail.order.delivered') AS Arrived,
+        groupUniqArrayIf(ShipmentId, EventName = 'retail.order.shipped' AND ShipmentId != '') AS Sent,
+        groupUniqArrayIf(ShipmentId, EventName = 'retail.order.delivered') AS Arrived,
         if(has(Arrived, ''), 0, length(arrayFilter(s -> NOT has(Arrived, s), Sent))) AS InTransit,
         countIf(EventName = 'retail.exception.raised') AS Exceptions,
         countIf(EventName = 'retail.exception.resolved' AND ActorType = 'human') AS ExceptionsByPeople,
         greatest(toInt64(Exceptions) - toInt64(countIf(EventName = 'retail.exception.resolved')), 0) AS ExceptionsOpen
-    FROM
-    (
-        SELECT *, /*time retail.promise.at*/ AS Promise, Attributes['retail.shipment.id'] AS Shipment
-        FROM events
-    ) AS e
+    FROM events AS e
     GROUP BY Stream, CaseId
 ) AS o
 LEFT JOIN lines AS l USING (Stream, CaseId)

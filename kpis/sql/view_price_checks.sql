@@ -4,7 +4,7 @@ WITH events AS
 /*events*/
 )
 SELECT
-    Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CheckedAt, Attributes['retail.sku'] AS Sku,
-    Attributes['retail.channel'] AS Channel, Amount AS Found, toDecimal64OrNull(Attributes['retail.price.expected'], 4) AS Expected,
+    Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CheckedAt, Sku, Channel,
+    Amount AS Found, toDecimal64OrNull(Attributes['retail.price.expected'], 4) AS Expected,
     toString(Currency) AS Currency
 FROM events

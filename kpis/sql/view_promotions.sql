@@ -15,7 +15,7 @@ SELECT
     /*first ClaimedAt retail.promotion.claimed*/
     /*last LastClaimedAt retail.promotion.claimed*/
     /*last SettledAt retail.promotion.settled*/
-    max(Attributes['retail.supplier.id']) AS SupplierId,
+    max(e.SupplierId) AS SupplierId,
     max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
     countIf(EventName = 'retail.promotion.claimed') AS Claims,
     countIf(EventName = 'retail.promotion.settled') AS Settlements,

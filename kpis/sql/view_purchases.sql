@@ -19,22 +19,22 @@ FROM
         /*first SentAt retail.purchase_order.sent*/
         /*first AcknowledgedAt retail.purchase_order.acknowledged*/
         /*first ChangedAt retail.purchase_order.changed*/
-        argMinIf(Promise, (Timestamp, EventId), Promise IS NOT NULL) AS PromisedAt,
-        argMaxIf(Promise, (Timestamp, EventId), Promise IS NOT NULL) AS LastPromisedAt,
+        argMinIf(Promise, Moment, Promise IS NOT NULL) AS PromisedAt,
+        argMaxIf(Promise, Moment, Promise IS NOT NULL) AS LastPromisedAt,
         /*first ReceivedAt retail.goods.received*/
         /*last LastReceivedAt retail.goods.received*/
         /*first InvoicedAt retail.supplier_invoice.received*/
         /*first MatchedAt retail.supplier_invoice.matched*/
         /*first MismatchedAt retail.supplier_invoice.mismatched*/
         /*first PaidAt retail.supplier_invoice.paid*/
-        max(Attributes['retail.supplier.id']) AS SupplierId,
-        max(Attributes['retail.sku']) AS Sku,
+        max(e.SupplierId) AS SupplierId,
+        max(e.Sku) AS Sku,
         max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
-        argMinIf(if(EventName = 'retail.supplier_invoice.matched', 'matched', 'mismatched'), (Timestamp, EventId),
+        argMinIf(if(EventName = 'retail.supplier_invoice.matched', 'matched', 'mismatched'), Moment,
             EventName IN ('retail.supplier_invoice.matched', 'retail.supplier_invoice.mismatched')) AS FirstMatch,
-        ifNull(argMaxIf(e.Quantity, (Timestamp, EventId), EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.changed') AND e.Quantity IS NOT NULL), 0) AS Ordered,
+        ifNull(argMaxIf(e.Quantity, Moment, EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.changed') AND e.Quantity IS NOT NULL), 0) AS Ordered,
         ifNull(sumIf(e.Quantity, EventName = 'retail.goods.received'), 0) AS Received,
-        argMaxIf(e.Amount, (Timestamp, EventId), EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.changed') AND e.Amount IS NOT NULL) AS Amount,
+        argMaxIf(e.Amount, Moment, EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.changed') AND e.Amount IS NOT NULL) AS Amount,
         if(countIf(EventName = 'retail.supplier_invoice.received' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.supplier_invoice.received'), NULL) AS InvoicedAmount,
         if(countIf(EventName = 'retail.supplier_invoice.paid' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.supplier_invoice.paid'), NULL) AS PaidAmount,
         countIf(EventName = 'retail.purchase_order.changed') AS Changes,
@@ -42,7 +42,7 @@ FROM
     FROM
     (
         SELECT *, if(EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.acknowledged', 'retail.purchase_order.changed'),
-            /*time retail.promise.at*/, NULL) AS Promise
+            PromiseAt, NULL) AS Promise
         FROM events
     ) AS e
     GROUP BY Stream, CaseId

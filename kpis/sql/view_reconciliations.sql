@@ -6,6 +6,6 @@ WITH events AS
 )
 SELECT
     Stream, CaseId, EventId AS Subject, Timestamp AS Began, StartTime AS StartedAt, Timestamp AS EndedAt,
-    Attributes['retail.period.id'] AS PeriodId, toString(ActorType) AS ActorType, toString(Resource) AS Resource,
+    PeriodId, toString(ActorType) AS ActorType, toString(Resource) AS Resource,
     Amount AS Difference, toString(Currency) AS Currency
 FROM events

@@ -17,13 +17,13 @@ SELECT
     /*first IssuedAt retail.refund.issued*/
     /*first SettledAt retail.refund.settled*/
     /*first ClosedAt retail.return.closed*/
-    max(Attributes['retail.return.reason']) AS Reason,
-    max(Attributes['retail.return.disposition']) AS Disposition,
-    max(Attributes['retail.order.id']) AS OrderId,
-    max(Attributes['retail.sku']) AS Sku,
+    max(ReturnReason) AS Reason,
+    max(e.Disposition) AS Disposition,
+    max(e.OrderId) AS OrderId,
+    max(e.Sku) AS Sku,
     max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
     ifNull(maxIf(e.Quantity, EventName IN ('retail.return.requested', 'retail.return.received')), 0) AS Quantity,
-    argMaxIf(e.Amount, (Timestamp, EventId), EventName = 'retail.return.requested') AS Amount,
+    argMaxIf(e.Amount, Moment, EventName = 'retail.return.requested') AS Amount,
     if(countIf(EventName = 'retail.refund.issued' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.refund.issued'), NULL) AS RefundAmount
 FROM events AS e
 GROUP BY Stream, CaseId

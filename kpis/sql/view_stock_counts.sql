@@ -4,7 +4,7 @@ WITH events AS
 /*events*/
 )
 SELECT
-    Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CountedAt, Attributes['retail.sku'] AS Sku,
-    Attributes['retail.location.id'] AS LocationId, toFloat64OrNull(Attributes['retail.stock.level']) AS Counted,
+    Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CountedAt, Sku, LocationId,
+    toFloat64OrNull(Attributes['retail.stock.level']) AS Counted,
     toFloat64OrNull(Attributes['retail.stock.book']) AS Book
 FROM events

@@ -19,11 +19,11 @@ WITH
     grouped AS
     (
         SELECT
-            Stream, CaseId, any(Attributes['retail.sku']) AS Sku, any(Attributes['retail.location.id']) AS LocationId,
+            Stream, CaseId, any(e.Sku) AS Sku, any(e.LocationId) AS LocationId,
             arraySort(groupArrayIf(Timestamp, EventName = 'retail.stock.depleted')) AS Begins,
             arraySort(groupArrayIf(Timestamp, EventName != 'retail.stock.depleted' AND greatest(After, Before) > 0)) AS Ends,
             arrayMap(b -> arrayFirstIndex(e -> e > b, Ends), Begins) AS Closing
-        FROM events
+        FROM events AS e
         GROUP BY Stream, CaseId
     )
 SELECT

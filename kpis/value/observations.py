@@ -19,7 +19,7 @@ from kpis.definitions import KpiDefinition, Statistic
 from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters
 from kpis.value.questions import Part, Period
 from kpis.value.samples import MeanSample, ProportionSample, QuantileSample, RatioSample, Sample
-from kpis.view_jobs import FACTS, LIMITS, TABLE
+from kpis.view_rows import FACTS, LIMITS, TABLE
 from kpis.views import view
 from metrics.read_models import as_utc
 from storage import load_sql

@@ -94,7 +94,7 @@ class ClickHouse:
         Raises StoreUnavailable, or ConfigurationError for a server that is too old or refuses the credentials.
         """
         self.database, self.embedded = database, dsn.startswith("chdb:")
-        self._dsn, self._threads, self._timeouts = dsn, threads, timeouts or Timeouts()
+        self._dsn, self.threads, self._timeouts = dsn, threads, timeouts or Timeouts()
         self._schemas = self._schema_settings()
         self._closed = threading.Event()
         self._handles: list[Client] = []
@@ -150,7 +150,7 @@ class ClickHouse:
         return found
 
     def _open(self, database: str) -> Client:
-        settings = SESSION_SETTINGS | {"max_threads": self._threads}
+        settings = SESSION_SETTINGS | {"max_threads": self.threads}
         remote: dict[str, Any] = {}
         if not self.embedded:
             remote = {"connect_timeout": self._timeouts.connect_s, "send_receive_timeout": self._timeouts.answer_s}

@@ -67,6 +67,18 @@ class CreateTable:
 
 
 @dataclass(frozen=True)
+class CreateLike:
+    """A table with the columns that another has now, and no keys."""
+
+    target: str
+    like: str
+    engine: str
+
+    def sql(self, topology: Topology) -> str:
+        return f"CREATE TABLE IF NOT EXISTS {self.target}{topology.on_cluster} AS {self.like} ENGINE = {self.engine}"
+
+
+@dataclass(frozen=True)
 class CreateRawTable:
     """A table whose columns are given as text: the Null tables shaped like OTLP."""
 

@@ -1,0 +1,7 @@
+CaseId > {low:String} AND CaseId <= {high:String} AND (Stream, CaseId) IN
+    (
+        SELECT Stream, CaseId
+        FROM /*notes*/
+        WHERE InsertedAt >= {since:DateTime64(3, 'UTC')} AND TenantId = {tenant:String} AND Stream IN {streams:Array(String)}
+            AND SegmentId IN {segments:Array(UInt64)} AND CaseId > {low:String} AND CaseId <= {high:String}
+    )

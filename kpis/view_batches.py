@@ -1,0 +1,89 @@
+"""Batches of events: those that views are made from, put aside in memory, each as it was told last."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kpis.changes import AT_ONCE, SELECTION
+from kpis.views import BATCH, SOURCE, WHOLE, Source, batch_statement
+from storage import load_sql
+
+if TYPE_CHECKING:
+    from storage import ClickHouse
+
+TABLES = ("kpi_batch_1", "kpi_batch_2")
+LATEST, WHICH = "/*latest*/", "/*which*/"
+IN_ORDER = (
+    "row_number() OVER (PARTITION BY Stream, CaseId, EventId ORDER BY ReceivedAt DESC, Timestamp DESC, Seq DESC) = 1"
+)
+"""Whether it is the last word of an event."""
+KEY = "cityHash64(CaseId, EventId)"
+"""As `view_repeated.sql` names an event."""
+LIMITS = {
+    "max_bytes_before_external_group_by": 512 << 20,
+    "max_bytes_before_external_sort": 512 << 20,
+    # Else each attribute is looked up in keys and values that are read for it alone: twice the time for so many.
+    "optimize_functions_to_subcolumns": 0,
+}
+
+
+class Batches:
+    """The batches of a process; who asks for more than there are waits."""
+
+    def __init__(self, ch: ClickHouse) -> None:
+        self._ch = ch
+        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for table in TABLES:
+            self._free.put(table)
+
+    @contextmanager
+    def few(self, source: Source, selection: str, params: Mapping[str, Any]) -> Iterator[str]:
+        """The table with the events of a few cases; it is emptied afterwards."""
+        with self._empty() as table:
+            self._fill(table, source, selection, params, LIMITS | {"max_threads": 1}, IN_ORDER)
+            yield table
+
+    @contextmanager
+    def many(self, source: Source, selection: str, params: Mapping[str, Any]) -> Iterator[str]:
+        """As `few`, for many: only events that were received more than once are sorted, for most were not."""
+        with self._empty() as table:
+            limits = LIMITS | {"max_threads": max(1, self._ch.threads // AT_ONCE)}
+            repeated = load_sql("kpis", "view_repeated").replace(SOURCE, source.events).replace(SELECTION, selection)
+            if not self._ch.query(f"{repeated}\nLIMIT 1", params, limits).rows:
+                self._fill(table, source, selection, params, limits, "1")
+            else:
+                self._fill(table, source, selection, params, limits, "1", f"{KEY} NOT IN (\n{repeated}\n)")
+                self._fill(table, source, selection, params, limits, IN_ORDER, f"{KEY} IN (\n{repeated}\n)")
+            yield table
+
+    @contextmanager
+    def _empty(self) -> Iterator[str]:
+        table = self._free.get()
+        try:
+            self._ch.command(f"TRUNCATE TABLE {table}")  # of a process that died
+            yield table
+            self._ch.command(f"TRUNCATE TABLE {table}")
+        finally:
+            self._free.put(table)
+
+    def _fill(
+        self,
+        table: str,
+        source: Source,
+        selection: str,
+        params: Mapping[str, Any],
+        limits: Mapping[str, Any],
+        latest: str,
+        which: str = "1",
+    ) -> None:
+        text = batch_statement(source).replace(BATCH, table).replace(SELECTION, selection)
+        self._ch.command(text.replace(LATEST, latest).replace(WHICH, which), {**params, "whole": list(WHOLE)}, limits)
+
+
+def news(ch: ClickHouse, batch: str, segments: Sequence[int]) -> list[tuple[str, str]]:
+    """Stream and name of the events that these segments brought, and of what they say anew."""
+    text = load_sql("kpis", "view_news").replace(BATCH, batch)
+    return [(stream, name) for stream, name in ch.query(text, {"segments": list(segments)}).rows]
