@@ -22,6 +22,8 @@ IN_ORDER = (
 """Whether it is the last word of an event."""
 KEY = "cityHash64(CaseId, EventId)"
 """As `view_repeated.sql` names an event."""
+MOST_NAMED = 1_000
+"""Events that are named one by one; more are found again by the statement that needs them."""
 LIMITS = {
     "max_bytes_before_external_group_by": 512 << 20,
     "max_bytes_before_external_sort": 512 << 20,
@@ -52,11 +54,14 @@ class Batches:
         with self._empty() as table:
             limits = LIMITS | {"max_threads": max(1, self._ch.threads // AT_ONCE)}
             repeated = load_sql("kpis", "view_repeated").replace(SOURCE, source.events).replace(SELECTION, selection)
-            if not self._ch.query(f"{repeated}\nLIMIT 1", params, limits).rows:
+            keys = [key for (key,) in self._ch.query(f"{repeated}\nLIMIT {MOST_NAMED + 1}", params, limits).rows]
+            if not keys:
                 self._fill(table, source, selection, params, limits, "1")
             else:
-                self._fill(table, source, selection, params, limits, "1", f"{KEY} NOT IN (\n{repeated}\n)")
-                self._fill(table, source, selection, params, limits, IN_ORDER, f"{KEY} IN (\n{repeated}\n)")
+                named = "{repeated:Array(UInt64)}" if len(keys) <= MOST_NAMED else f"(\n{repeated}\n)"
+                given = {**params, "repeated": keys}
+                self._fill(table, source, selection, given, limits, "1", f"{KEY} NOT IN {named}")
+                self._fill(table, source, selection, given, limits, IN_ORDER, f"{KEY} IN {named}")
             yield table
 
     @contextmanager

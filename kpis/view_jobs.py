@@ -165,7 +165,8 @@ class ViewJobs:
                 work.append((source, stream, low, high, int(cases)))
                 low = high
 
-        had = {view.name for view in VIEWS if self.rows.any(view, tenant)}  # elsewhere there is nothing to bury
+        had = [view for view in VIEWS if self.rows.any(view, tenant)]  # elsewhere there is nothing to bury
+        began = self.rows.next_version()
 
         def make(source: Source, stream: str, low: str, high: str, cases: int) -> int:
             if self._stopping.is_set():
@@ -176,10 +177,12 @@ class ViewJobs:
                     if self._stopping.is_set():
                         return 0
                     if view.reads(source, stream):
-                        self.rows.remake(view, batch, params, bury=view.name in had)
+                        self.rows.remake(view, batch, params, began)
             return cases
 
         made = sum(side_by_side([partial(make, *part) for part in work]))
+        if not self._stopping.is_set():
+            side_by_side([partial(self.rows.bury_older, view, tenant, began) for view in had])
         log.info("views made anew", tenant=tenant, cases=made)
         return made
 

@@ -53,15 +53,18 @@ class ViewRows:
         text = load_sql("kpis", "view_has_rows").replace(TABLE, view.table)
         return bool(self._ch.query(text, {"tenant": tenant}).rows)
 
-    def remake(self, view: View, batch: str, params: Mapping[str, Any], *, bury: bool) -> None:
+    def remake(self, view: View, batch: str, params: Mapping[str, Any], began: int) -> None:
         """Makes the rows of a range of cases (`low`, `high`], all of whose events are in the batch.
 
-        bury: whether there may be subjects that they no longer have.
+        began: a version before all those of the run, whose rows alone are read.
         """
         limits = MANY | {"max_threads": max(1, self._ch.threads // AT_ONCE)}
-        version = self._make(view, view.table, batch, IN_RANGE, params, limits)
-        if bury:
-            self._bury(view, IN_RANGE, {**params, "version": version}, limits)
+        self._make(view, view.table, batch, IN_RANGE, {**params, "began": began}, limits)
+
+    def bury_older(self, view: View, tenant: str, began: int) -> None:
+        """Buries the subjects that a run did not make which made all rows anew."""
+        text = load_sql("kpis", "view_bury_older").replace(TABLE, view.table)
+        self._ch.command(text, {"tenant": tenant, "began": began, "version": self.next_version()}, MANY)
 
     def renew(
         self, view: View, batch: str, measures: Sequence[Measure], params: Mapping[str, Any], tz: str
@@ -70,13 +73,14 @@ class ViewRows:
         selection = f"(Stream, CaseId) IN (SELECT Stream, CaseId FROM {batch})"
         made = f"kpi_made_{view.name}"
         self._ch.command(f"TRUNCATE TABLE {made}")
-        version = self._make(view, made, batch, selection, params, FEW)
+        version = self._make(view, made, batch, selection, {**params, "began": 0}, FEW)
         changes, vanished = self._changes(view, made, measures, selection, params, tz)
         names = ", ".join(self._all_columns(view.table))
         text = load_sql("kpis", "view_made").replace(TABLE, view.table).replace(MADE, made)
         self._ch.command(text.replace(COLUMNS, names), {}, FEW)
         if vanished:
-            self._bury(view, selection, {**params, "version": version}, FEW)
+            text = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
+            self._ch.command(text, {**params, "version": version}, FEW)
         return changes
 
     def _make(
@@ -107,10 +111,6 @@ class ViewRows:
             limits,
         )
         return version
-
-    def _bury(self, view: View, selection: str, params: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
-        text = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
-        self._ch.command(text, params, limits)
 
     def _changes(
         self, view: View, made: str, measures: Sequence[Measure], selection: str, params: Mapping[str, Any], tz: str

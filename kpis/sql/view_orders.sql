@@ -11,7 +11,7 @@ WITH
         SELECT Stream, CaseId, count() AS Lines, countIf(Filled) AS LinesFilled,
             countIf(Filled AND BackorderedAt IS NULL AND ShippedFirst >= Wanted - 1e-9) AS LinesFilledAtOnce, countIf(Open) AS LinesOpen, countIf(LeftOut != '') AS LinesLeftOut
         FROM kpi_order_lines FINAL
-        WHERE TenantId = {tenant:String} AND Stream IN {streams:Array(String)} AND /*selection*/
+        WHERE TenantId = {tenant:String} AND Stream IN {streams:Array(String)} AND Version >= {began:UInt64} AND /*selection*/
         GROUP BY Stream, CaseId
     )
 SELECT
