@@ -29,7 +29,7 @@ from kpis.views import VIEWS
 PACKAGED = Path(__file__).parent / "catalogue"
 
 Direction = Literal["up", "down"]
-Source = Literal["process_events", "otel_traces", "otel_metrics_gauge", "queue_telemetry"]
+Source = Literal["otel_traces", "otel_metrics_gauge", "queue_telemetry"]
 Unit = Literal["ratio", "seconds", "count", "money", "per_case"]
 Statistic = Literal["ratio", "sum", "mean", "median", "p90", "level", "age"]
 LEVELS: tuple[Statistic, ...] = ("level", "age")

@@ -43,13 +43,6 @@ def bucket_of(at: int, grain: str, zone: str) -> Bucket:
     return local.replace(hour=hour, minute=0, second=0, fold=local.fold).astimezone(UTC)
 
 
-def end_of(bucket: Bucket, grain: str, zone: str) -> int:
-    """When the next one starts, in nanoseconds."""
-    local = bucket.astimezone(ZoneInfo(zone))
-    step = bucket + timedelta(hours=1) if grain == "hour" else (local + timedelta(days=1)).astimezone(UTC)
-    return int(step.timestamp()) * SECOND
-
-
 @dataclass(frozen=True)
 class Event:
     """A business event of a case."""
@@ -250,32 +243,27 @@ def _ratio(part: float | Fraction, whole: float | Fraction, sample: int, exclude
 
 
 def refund_turnaround(told: History, grain: str, zone: str = "UTC") -> dict[tuple[str, Bucket], Value]:
-    """By basis (median, p90) and bucket; a bucket holds one of the three events at least."""
+    """By basis (median, p90) and bucket: of the refund, and while there is none of the receipt, until it is closed."""
     waits: dict[Bucket, list[float]] = defaultdict(list)
     excluded: Counter[Bucket] = Counter()
-    stays: list[tuple[int, int | None]] = []
-    seen: set[Bucket] = set()
+    waiting: Counter[Bucket] = Counter()
     for events in told.cases("return-to-resolution").values():
         first: dict[str, int] = {}
         for event in sorted(events, key=lambda event: event.at):
             first.setdefault(event.name, event.at)
         received, issued = first.get("retail.return.received"), first.get("retail.refund.issued")
-        ends = [at for at in (issued, first.get("retail.return.closed")) if at is not None]
-        seen |= {bucket_of(at, grain, zone) for at in (received, *ends) if at is not None}
-        if received is not None:
-            stays.append((received, max(min(ends), received) if ends else None))
         if issued is not None and received is not None:
             waits[bucket_of(issued, grain, zone)].append(max(issued - received, 0) / SECOND)
         elif issued is not None:
             excluded[bucket_of(issued, grain, zone)] += 1
+        elif received is not None and "retail.return.closed" not in first:
+            waiting[bucket_of(received, grain, zone)] += 1
     found = {}
-    for bucket in seen:
-        until = end_of(bucket, grain, zone)
-        waiting = sum(since < until and (ended is None or ended >= until) for since, ended in stays)
+    for bucket in waits.keys() | excluded.keys() | waiting.keys():
         for basis, share in (("median", 0.5), ("p90", 0.9)):
             took = waits.get(bucket, [])
             value = percentile(took, share) if took else None
-            found[basis, bucket] = Value(value, sum(took), len(took), len(took), excluded[bucket], waiting)
+            found[basis, bucket] = Value(value, sum(took), len(took), len(took), excluded[bucket], waiting[bucket])
     return found
 
 

@@ -141,6 +141,6 @@ def moment(text: str) -> datetime:
 
 
 def headline_kpis() -> Catalogue:
-    """Two with statements of their own, and one over a view; the others are not computed, which makes tests short."""
+    """Two over views, and one with a statement of its own; the others are not computed, which makes tests short."""
     few = ("fill_rate", "integration_failure_rate", "refund_turnaround")
     return load_catalogue().chosen(lambda one: one.id in few)

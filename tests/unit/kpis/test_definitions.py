@@ -43,7 +43,6 @@ def test_the_packaged_catalogue() -> None:
         "peak_hour_capacity",
         "queue_age",
         "queue_age_objective",
-        "refund_turnaround",
         "webhook_failure_rate",
         "webhook_retry_rate",
     ]

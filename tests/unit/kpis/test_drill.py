@@ -163,7 +163,7 @@ def test_the_refunds_behind_a_day_are_those_of_its_value(clickhouse: ClickHouse,
     shop = Shop(clickhouse, tenant)
     definition = CATALOGUE.get("refund_turnaround")
     shop.jobs = KpiJobs(clickhouse, shop.clock, CATALOGUE.chosen(lambda one: one is definition), [tenant])
-    at = {"R1": "2026-03-01T10:00", "R2": "2026-03-02T12:00", "R4": "2026-03-01T12:00", "R5": "2026-02-27T12:00"}
+    at = {"R1": "2026-03-01T10:00", "R2": "2026-03-02T12:00", "R4": "2026-03-02T09:00", "R5": "2026-02-27T12:00"}
     shop.take(
         *(told(RETURNS, case, "return.received", when) for case, when in at.items()),
         told(RETURNS, "R1", "refund.issued", "2026-03-02T10:00"),

@@ -129,7 +129,7 @@ def test_stored_hours_stand_for_a_kpi_with_statements(filled: Filled) -> None:
     assert isinstance(sample, RatioSample)
     assert sample.n == 112, "one order an hour"
     assert sample.y == found.subjects
-    assert seen(filled, "refund_turnaround", "median").notes == (NO_CASES,)
+    assert seen(filled, "integration_recovery_time", "").notes == (NO_CASES,)
 
 
 def test_all_cells_at_once_equal_each_alone(filled: Filled) -> None:

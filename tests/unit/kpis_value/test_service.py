@@ -91,7 +91,9 @@ def test_a_small_sample_says_so(filled: Filled, state: StateDb) -> None:
     assert "sample too small" in found.words
     assert found.small_sample
     assert isinstance(found.money, NotValued)
-    hidden = service(filled, state).compare(filled.tenant, Asked("refund_turnaround"), start=START, end=START + DAY)
+    hidden = service(filled, state).compare(
+        filled.tenant, Asked("integration_recovery_time"), start=START, end=START + DAY
+    )
     assert hidden.words.startswith("cannot be told: its cases are not kept one by one")
 
 
