@@ -183,6 +183,12 @@ class Subscription(_Strict):
         return start, end
 
 
+def described(one: Subscription | None, key: str) -> str:
+    """What the target with this key of a subscription is called; for one that is gone, that it is."""
+    target = next((target for target in one.to if target_key(target) == key), None) if one else None
+    return describe(target) if target else "no longer configured"
+
+
 def load_subscriptions(folder: Path, known_kpis: Collection[str] | None = None) -> tuple[Subscription, ...]:
     """Every report of the folder's `.toml` files; ConfigurationError names file, report, key and value.
 

@@ -8,13 +8,23 @@ from datetime import datetime, timedelta
 
 from core import NotFound
 from dashboards import KpiReading
-from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart
+from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart, Undelivered
 from dashboards.kpi_state import KpiState
 from dashboards.reads import KpiValue
 from tests.browser.standin import TODAY, StandIn
 
 CHANNELS = (("web", 0.931, 700), ("store", 0.958, 240), ("", 0.9, 20))
 MISSED = tuple(f"ORD-{number:03}" for number in range(60))
+UNDELIVERED = (
+    Undelivered(
+        "Weekly numbers", TODAY + timedelta(hours=6), "email cfo@example.com", "the mail server refused it: 550", 1,
+        None, TODAY - timedelta(days=7) + timedelta(hours=6),
+    ),
+    Undelivered(
+        "Edges", TODAY + timedelta(hours=7), "webhook https://example.com", "no answer: ReadTimeout", 3,
+        TODAY + timedelta(hours=9, minutes=42), None,
+    ),
+)  # fmt: skip
 
 
 class KpiStandIn(StandIn):
@@ -55,6 +65,9 @@ class KpiStandIn(StandIn):
 
     def kpi_problems(self, tenant: str) -> Sequence[str]:
         return ("orders_placed.toml:2: target: input should be a valid number. In force: nothing of it.",)
+
+    def undelivered(self, tenant: str) -> Sequence[Undelivered]:
+        return UNDELIVERED
 
 
 class NotSplit(KpiStandIn):
