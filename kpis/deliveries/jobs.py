@@ -23,7 +23,8 @@ from typing import Any, BinaryIO, TypeVar
 from core.clock import Clock
 from core.errors import InvalidInput, LimitExceeded, NotFound, OpsintelError
 from core.logs import get_logger
-from kpis.deliveries.parcels import Delivered, Parcel, Rejected, Result, RetryAfter
+from core.sending import Delivered, Rejected, Result, RetryAfter
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.spool import Spool, sha256_of
 from kpis.deliveries.standing import Standing, standings
 from kpis.deliveries.states import Input

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import ConfigurationError, Conflict, InvalidInput, NotFound, Settings, StoreUnavailable, load_settings
+from core.sending import Delivered, Result
 from kpis.deliveries import Sender, State, load_subscriptions
-from kpis.deliveries.parcels import Delivered, Parcel, Result
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.states import TRANSITIONS, Input, advance
 from kpis.deliveries.subscriptions import Target, target_key
 from storage import StateDb, open_state

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from core import InvalidInput
+from core.sending import Delivered, Rejected, Result, RetryAfter
 from kpis.deliveries import Sender, Standing, State, standings
 from kpis.deliveries.gauges import render_gauges
-from kpis.deliveries.parcels import Delivered, Parcel, Rejected, Result, RetryAfter
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.subscriptions import DirectoryTarget, Target
 from storage import StateDb
 from tests.unit.kpis_deliveries.world import FOLDER, START, World
