@@ -70,6 +70,9 @@ def write_xlsx(report: Report, file: BinaryIO) -> None:
             if rows:
                 (legal,) = sheet_names([title], [OVERVIEW, DEFINITIONS, *names])
                 _list(workbook, styles, report, legal, rows)
+        if any(kpi.left_out for kpi in report.kpis):
+            (legal,) = sheet_names(["Left out"], [OVERVIEW, DEFINITIONS, *names])
+            _left_out(workbook, styles, report, legal)
         _definitions(workbook, styles, report)
     finally:
         workbook.close()
@@ -319,6 +322,19 @@ def _list(workbook: Any, styles: Styles, report: Report, name: str, rows: Iterab
         _text(sheet, number, 3, row.currency)
         _time(sheet, number, 4, row.at, zone, styles.time)
         _number(sheet, number, 5, row.cases, styles.count)
+
+
+def _left_out(workbook: Any, styles: Styles, report: Report, name: str) -> None:
+    """Why something is not in the numbers, of the whole period."""
+    sheet = workbook.add_worksheet(name)
+    _header(sheet, styles, 0, [_Column("KPI", 34), _Column("Basis", 24), _Column("Left out", 12), _Column("Why", 90)])
+    lines = [(kpi.name, one) for kpi in report.kpis for one in kpi.left_out]
+    for row, (kpi, one) in enumerate(lines, 1):
+        _text(sheet, row, 0, kpi)
+        _text(sheet, row, 1, one.basis or "all")
+        _number(sheet, row, 2, one.number, styles.count)
+        _text(sheet, row, 3, one.reason, styles.wrapped)
+    sheet.autofilter(0, 0, len(lines), 3)
 
 
 def _definitions(workbook: Any, styles: Styles, report: Report) -> None:

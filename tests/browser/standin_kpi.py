@@ -15,6 +15,7 @@ from tests.browser.standin import TODAY, StandIn
 
 CHANNELS = (("web", 0.931, 700), ("store", 0.958, 240), ("", 0.9, 20))
 MISSED = tuple(f"ORD-{number:03}" for number in range(60))
+WITHDRAWN = "lines that the customer withdrew"
 UNDELIVERED = (
     Undelivered(
         "Weekly numbers", TODAY + timedelta(hours=6), "email cfo@example.com", "the mail server refused it: 550", 1,
@@ -53,7 +54,7 @@ class KpiStandIn(StandIn):
     def kpi_cases(self, tenant: str, state: KpiState, story: KpiStory) -> CaseList:
         role = state.role or "misses"
         first = int(state.after or 0)
-        reason = "lines that the customer withdrew" if role == "excluded" else ""
+        reason = WITHDRAWN if role == "excluded" else ""
         cases = [
             CaseRow(
                 "order-to-cash", case, f"{case}/L1", "", TODAY + timedelta(hours=8), 0.0, 1.0, state.value or "", reason
@@ -61,7 +62,7 @@ class KpiStandIn(StandIn):
             for case in (MISSED[:3] if role == "excluded" else MISSED)[first : first + 25]
         ]
         following = str(first + 25) if role != "excluded" and first + 25 < len(MISSED) else ""
-        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((reason, 3),), cases, True, following)
+        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((WITHDRAWN, 3),), cases, True, following)
 
     def kpi_problems(self, tenant: str) -> Sequence[str]:
         return ("orders_placed.toml:2: target: input should be a valid number. In force: nothing of it.",)
