@@ -172,7 +172,7 @@ def _checked(catalogue: Catalogue, question: ExportQuestion) -> list[KpiDefiniti
     buckets = bucket_count(grain, question.start, question.end)
     if buckets * len(definitions) > BUCKET_LIMIT:
         raise TooLarge(
-            f"{buckets:,} buckets of a {grain} for {len(definitions)} KPIs are {buckets * len(definitions):,} at least,"
+            f"{buckets:,} buckets by {grain} for {len(definitions)} KPIs are {buckets * len(definitions):,} at least,"
             f" an export has {BUCKET_LIMIT:,} at most",
             hint=f"ask for {_coarser(grain)}a shorter period or fewer KPIs",
         )
