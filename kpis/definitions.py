@@ -390,6 +390,8 @@ def read_document(name: str, text: str, kind: type[D]) -> D:
     except tomllib.TOMLDecodeError as problem:
         line = line_of_syntax(str(problem), text)
         raise WrongDefinition([DefinitionProblem(name, line, f"not TOML: {problem}")]) from None
+    except RecursionError:
+        raise WrongDefinition([DefinitionProblem(name, None, "not TOML: it is nested too deep")]) from None
     except ValidationError as problem:
         raise WrongDefinition(
             [DefinitionProblem(name, line_of(text, path), reason) for path, reason in _reasons(problem, kind)]
@@ -414,7 +416,7 @@ def _reasons(problem: ValidationError, kind: type[BaseModel]) -> Iterator[tuple[
     for error in problem.errors():
         path = error["loc"]
         where = ".".join(str(part) for part in path)
-        got = "" if error["type"] == "missing" or not where else f", got {error['input']!r}"
+        got = "" if error["type"] == "missing" or not where else f", got {repr(error['input'])[:200]}"
         hint = ""
         if error["type"] == "extra_forbidden":
             close = difflib.get_close_matches(str(path[-1]), kind.model_fields, 1)

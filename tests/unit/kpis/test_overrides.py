@@ -194,6 +194,7 @@ def test_a_kpi_of_ones_own(home: Home) -> None:
         ("web_orders.toml", OWN.replace('view = "orders"', 'source = "otel_traces"'), "web_orders.toml:9: source: a d"),
         ("web_orders.toml", OWN.replace('view = "orders"', 'view = "order"'), "web_orders.toml:9: view: there"),
         ("other.toml", OWN, "other.toml:2: id: must be the file's name 'other'"),
+        ("web_orders.toml", "a = " + "[" * 3000 + "]" * 3000, "web_orders.toml: not TOML: it is nested too deep"),
         ("tenant.toml", 'currency = "ZZZ"\n', "tenant.toml:1: currency: a currency is a code of ISO"),
         ("on_time_delivery.toml", "target = 97\n", "on_time_delivery.toml:1: target: a ratio is 0 to 1 (97 %"),
         ("orders_placed.toml", "target = -1\n", "orders_placed.toml:1: target: a count is 0 or more, got -1"),
