@@ -8,7 +8,6 @@ which no program takes for a formula.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from core import TooLarge
 from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries, Row
-from kpis.exports.text_cells import plain_text, sheet_names
+from kpis.exports.text_cells import chart_text, plain_text, sheet_names
 from kpis.exports.xlsx_styles import DAY_S, Styles
 
 ROW_LIMIT = 1_048_576
@@ -284,7 +283,7 @@ class _KpiSheet:
             _, first, last = lines[0]
             line = {"color": "#7f7f7f", "width": 1.25, "dash_type": "dash"}
             chart.add_series(self._line("Target", first, last, self._target, line))
-        chart.set_title({"name": plain_text(self._kpi.name)[:200], "overlay": False})
+        chart.set_title({"name": chart_text(self._kpi.name), "overlay": False})
         chart.set_x_axis({"date_axis": True, "num_format": "yyyy-mm-dd"})
         chart.set_y_axis({"major_gridlines": {"visible": True, "line": {"color": "#d9d9d9"}}})
         chart.set_legend({"position": "bottom"})
@@ -293,9 +292,8 @@ class _KpiSheet:
         self._sheet.insert_chart(1, len(self._columns) + 1, chart)
 
     def _line(self, label: str, first: int, last: int, column: int, line: dict[str, Any]) -> dict[str, Any]:
-        legal = re.sub(r"^=", " =", plain_text(label)[:200])  # a name that begins so would be a reference
         return {
-            "name": legal,
+            "name": chart_text(label),
             "categories": [self._name, first, 3, last, 3],
             "values": [self._name, first, column, last, column],
             "line": line,
