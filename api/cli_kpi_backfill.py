@@ -18,10 +18,11 @@ from rich.progress import Progress as Bar
 from api.cli_data import Tenant
 from api.cli_times import moment
 from api.composition import Stores, open_definitions, opened_stores
-from core import DEFAULT_TENANT, Clock, Conflict, OpsintelError, SystemClock, load_settings
+from core import DEFAULT_TENANT, Clock, Conflict, InvalidInput, OpsintelError, SystemClock, load_settings
 from kpis import KpiJobs, ProcessModels, RunReport, load_catalogue
 from kpis.backfill import MOST_PARALLEL, PARALLEL, Backfill, Progress
 from kpis.run_ledger import RunLedger
+from kpis.values import FIRST, LAST
 from storage.state.lease import Lease
 
 USUAL = timedelta(days=365)
@@ -46,6 +47,9 @@ def backfill(
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     since = moment(start, "from") if start else today - USUAL
     until = moment(end, "to") if end else today + timedelta(days=1)
+    for name, at in (("from", since), ("to", until)):
+        if not FIRST <= at <= LAST:
+            raise InvalidInput(f"{name} is out of range, got {at.isoformat()}", hint="a time of the years 1970 to 2105")
     with (
         opened_stores(load_settings()) as stores,
         _leading(stores, clock) as lease,

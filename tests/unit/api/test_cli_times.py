@@ -35,3 +35,10 @@ def test_a_time_without_a_zone_is_refused(command: str, option: str, time: str, 
     assert found.exception.message == f"{option} {said}, got {time!r}"
     assert found.exception.hint
     assert not data.exists()
+
+
+@pytest.mark.parametrize("option", ["--from 1800-01-01T00:00:00Z", "--to 2200-01-01T00:00:00Z"])
+def test_a_backfill_of_times_that_are_not_kept_is_refused(option: str, tmp_path: Path) -> None:
+    found = CliRunner(env={"OPSINTEL_DATA_DIR": str(tmp_path)}).invoke(app, ["kpi", "backfill", *option.split()])
+    assert isinstance(found.exception, InvalidInput), found.output
+    assert "is out of range, got" in found.exception.message
