@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from kpis.definitions import KpiDefinition
 from kpis.drill import UNKNOWN, drill
-from kpis.measures import LEFT_OUT, by_view, facts_select, measures, own_parameters, parameters
+from kpis.measures import LEFT_OUT, by_view, facts_sql, measures, own_parameters, parameters
 from kpis.periods import Calendar
-from kpis.view_jobs import LIMITS
 from kpis.views import view
 from storage import load_sql
 
@@ -43,7 +42,8 @@ def left_out(
     of a KPI that does not tell its cases. Raises StorageError."""
     found: dict[str, dict[tuple[str, ...], list[tuple[str, int]]]] = {}
     for name, chosen in by_view(one for one in measures(definitions) if not one.level).items():
-        text = load_sql("kpis", "left_out").replace("/*facts*/", facts_select(chosen, f"{view(name).table} FINAL"))
+        text = load_sql("kpis", "left_out").replace("/*facts*/", facts_sql(chosen))
+        text = text.replace("/*table*/", view(name).table)
         asked = {
             **parameters(chosen), "tenant": tenant, "tz": calendar.timezone, "left_out": LEFT_OUT,
             "low": int(start.timestamp()), "high": int(end.timestamp()),
@@ -52,7 +52,7 @@ def left_out(
         known = (own_parameters(one.definition, one.at) for one in chosen)
         times = dict.fromkeys(f"ifNull(toUnixTimestamp(toDateTime64({at}, 0, 'UTC')), 0)" for at in known)
         near = " OR ".join(f"({one} >= {{low:Int64}} AND {one} < {{high:Int64}})" for one in times)
-        for number, state, subjects in ch.query(text.replace("/*selection*/", f"({near})"), asked, LIMITS).rows:
+        for number, state, subjects in ch.query(text.replace("/*within*/", near), asked).rows:
             measure = chosen[int(number)]
             place = int(state) - LEFT_OUT
             reason = measure.excluded[place].reason if place < len(measure.excluded) else UNKNOWN

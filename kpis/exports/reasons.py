@@ -15,7 +15,7 @@ from kpis.periods import Calendar
 if TYPE_CHECKING:
     from storage import ClickHouse
 
-MOST = 500_000
+MOST = 200_000
 """Of so many subjects of a view it is counted why some are left out; of more, only how many."""
 
 

@@ -2,8 +2,9 @@
 SELECT F.1 AS M, F.3 AS State, count() AS LeftOut
 FROM
 (
-    SELECT arrayFilter(f -> f.3 >= {left_out:UInt8} AND f.2 >= {low:Int64} AND f.2 < {high:Int64}, Facts) AS Some
-    FROM (/*facts*/)
+    SELECT arrayFilter(f -> f.3 >= {left_out:UInt8} AND f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS Some
+    FROM /*table*/ FINAL
+    WHERE TenantId = {tenant:String} AND (/*within*/)
 )
 ARRAY JOIN Some AS F
 GROUP BY M, State
