@@ -1,6 +1,6 @@
 """Alerts: rules over KPIs and queues, their state machine, and notifications that name the business impact."""
 
-from alerts.notifier import Delivered, Notifier, Rejected, RetryAfter, RetryPolicy, WebhookNotifier
+from alerts.notifier import Notifier, RetryPolicy, WebhookNotifier
 from alerts.rules import Rule, load_rules
 from alerts.service import AlertService, AlertView, Tick
 from alerts.sources import Sources
@@ -13,13 +13,10 @@ __all__ = [
     "AlertService",
     "AlertState",
     "AlertView",
-    "Delivered",
     "Notification",
     "Notifier",
     "Observation",
     "Reason",
-    "Rejected",
-    "RetryAfter",
     "RetryPolicy",
     "Rule",
     "Sources",

@@ -7,39 +7,11 @@ an answer that got lost leads to another attempt with the same `webhook-id`, by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from control import Answer, OutboundHttp, Signer, check_endpoint
 from core.clock import Clock
-
-MAX_RETRY_AFTER_S = 3_600.0
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """The receiver took it."""
-
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class RetryAfter:
-    """It may work later; `seconds` is the receiver's own wish, if it had one."""
-
-    detail: str
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """The receiver will never take it."""
-
-    detail: str
-
-
-Result = Delivered | RetryAfter | Rejected
+from core.sending import Result, RetryAfter, of_answer
 
 
 @dataclass(frozen=True)
@@ -92,23 +64,4 @@ class WebhookNotifier:
         result = self._http.post(self._url, payload, headers)
         if not isinstance(result, Answer):
             return RetryAfter(result.detail)
-        detail = f"the receiver answered {result.status}"
-        if result.ok:
-            return Delivered(detail)
-        if result.status in (408, 425, 429) or result.status >= 500:
-            return RetryAfter(detail, retry_after_s(result.headers.get("retry-after", ""), now))
-        return Rejected(detail)
-
-
-def retry_after_s(header: str, now: datetime) -> float | None:
-    """Seconds from a Retry-After header (a number or a date), between 0 and an hour; None if it says nothing usable."""
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:10])
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+        return of_answer(result.status, result.headers.get("retry-after", ""), now)

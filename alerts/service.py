@@ -16,7 +16,7 @@ from typing import Any
 
 from alerts import store
 from alerts.impact import Waiting, impact_annotations
-from alerts.notifier import Delivered, Notifier, Rejected, RetryPolicy
+from alerts.notifier import Notifier, RetryPolicy
 from alerts.payload import Status, fingerprint, message, message_id
 from alerts.rules import Reading, Rule
 from alerts.sources import Snapshot, Sources
@@ -25,6 +25,7 @@ from alerts.store import Letter, Notification, Stored
 from core.clock import Clock
 from core.errors import StorageError
 from core.logs import get_logger
+from core.sending import Delivered, Rejected
 from storage import StateDb
 
 DELIVERIES_A_TICK = 100

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from os import getpid
 from typing import Annotated
 
@@ -16,11 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from api.cli_data import Tenant
+from api.cli_times import moment
 from api.composition import Stores, open_definitions, opened_stores
 from core import DEFAULT_TENANT, Clock, Conflict, InvalidInput, OpsintelError, SystemClock, load_settings
 from kpis import KpiJobs, ProcessModels, RunReport, load_catalogue
 from kpis.backfill import MOST_PARALLEL, PARALLEL, Backfill, Progress
 from kpis.run_ledger import RunLedger
+from kpis.values import FIRST, LAST
 from storage.state.lease import Lease
 
 USUAL = timedelta(days=365)
@@ -43,7 +45,11 @@ def backfill(
     clock = SystemClock()
     now = clock.now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    since, until = _moment(start, "from") or today - USUAL, _moment(end, "to") or today + timedelta(days=1)
+    since = moment(start, "from") if start else today - USUAL
+    until = moment(end, "to") if end else today + timedelta(days=1)
+    for name, at in (("from", since), ("to", until)):
+        if not FIRST <= at <= LAST:
+            raise InvalidInput(f"{name} is out of range, got {at.isoformat()}", hint="a time of the years 1970 to 2105")
     with (
         opened_stores(load_settings()) as stores,
         _leading(stores, clock) as lease,
@@ -131,15 +137,3 @@ def _line(now: Progress) -> str:
         going_on = f", going on after {now.before}" if now.before else ""
         return f"backfill: {now.steps} steps{going_on}"
     return f"backfill: {now.done} of {now.steps}, {now.step}, {now.rows:,} values"
-
-
-def _moment(text: str, name: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(
-            f"--{name}: {text[:40]!r} is no time", hint="write for example 2026-03-01T00:00:00Z"
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

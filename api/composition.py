@@ -33,8 +33,9 @@ from collector import Cardinality, LedgerBalance, QuarantineService
 from collector.engine import ClickHouseEngine
 from collector.pollers import Pollers
 from control import AuditChain, ControlService, OutboundHttp, open_control
-from core import Clock, Settings, SystemClock, get_logger
+from core import Clock, ConfigurationError, Settings, SystemClock, get_logger
 from kpis import CaseJobs, Catalogue, KpiJobs, ProcessModels, TenantKpis, load_catalogue
+from kpis.currencies import CURRENCIES
 from kpis.gauges import KpiGauges
 from kpis.meanings import Meanings
 from kpis.overrides import TenantDefinitions
@@ -176,10 +177,17 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
 
 
 def open_definitions(stores: Stores, clock: Clock, catalogue: Catalogue) -> TenantDefinitions:
-    """The definitions of KPIs and the calendars in force, for every tenant."""
+    """The definitions of KPIs and the calendars in force, for every tenant.
+
+    Raises ConfigurationError for a currency that is none.
+    """
     settings, meanings = stores.settings, Meanings(stores.state, clock)
     usual = Calendar(settings.timezone)
     folder, currency = settings.kpi_overrides_dir, settings.currency
+    if currency and currency not in CURRENCIES:
+        raise ConfigurationError(
+            f"currency {currency!r} is in use nowhere: every amount would be left out", hint="a code of ISO 4217 as EUR"
+        )
     definitions = TenantDefinitions(catalogue, usual, clock, folder, ch=stores.ch, meanings=meanings, currency=currency)
     definitions.refresh()
     return definitions

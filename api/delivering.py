@@ -30,12 +30,14 @@ from kpis.deliveries import (
     Rendered,
     Sender,
     Smtp,
+    Standing,
     Subscription,
     counts,
     describe,
     subscription_files,
     tenants_with_runs,
 )
+from kpis.deliveries.gauges import render_gauges
 from kpis.exports.build import ExportQuestion, build_report
 from kpis.exports.formats import file_name, format_named
 from kpis.exports.pdf_formats import quantity
@@ -105,7 +107,7 @@ class ReportDeliveries:
     def tick(self) -> None:
         """Every tenant's turn; raises OpsintelError in the end when something could not even be recorded as failed."""
         problems = []
-        for tenant in sorted({*self._folders(), *tenants_with_runs(self._state)}):
+        for tenant in self.tenants():
             if self._stopping.is_set():
                 return
             try:
@@ -128,6 +130,23 @@ class ReportDeliveries:
         """The tenant's subscriptions with their schedule, targets and last run, and why a newer set is not in force."""
         one = self._refreshed(tenant)
         return {"problem": one.problem, "reports": [_listed(one.jobs, report) for report in one.jobs.subscriptions]}
+
+    def standings(self, tenant: str) -> tuple[str, tuple[Standing, ...]]:
+        """Why a newer set of subscriptions is not in force, empty when it is, and how each report stands."""
+        one = self._refreshed(tenant)
+        return one.problem, one.jobs.standings()
+
+    def tenants(self) -> list[str]:
+        """Those that have a folder of subscriptions or a history."""
+        return sorted({*self._folders(), *tenants_with_runs(self._state)})
+
+    def render_metrics(self, tenant: str) -> bytes:
+        """How the tenant's reports stand, in Prometheus' text format; nothing when that cannot be read now."""
+        try:
+            return render_gauges(tenant, self.standings(tenant)[1])
+        except OpsintelError as problem:
+            log.error("a metric could not be read", metric="opsintel_report_undelivered", error=str(problem))
+            return b""
 
     def run_now(self, tenant: str, report: str, by: str) -> str:
         """A run beside the schedule; its id. In the audit chain. Raises NotFound."""
@@ -152,10 +171,7 @@ class ReportDeliveries:
     # --- tenants ---
 
     def _folders(self) -> list[str]:
-        root = self._settings.reports_dir
-        if root is None or not root.is_dir():
-            return []
-        return [one.name for one in root.iterdir() if not one.name.startswith(".") and one.is_dir()]
+        return [one.name for one in tenant_folders(self._settings.reports_dir)]
 
     def _refreshed(self, tenant: str) -> _Tenant:
         with self._lock:
@@ -208,6 +224,13 @@ class ReportDeliveries:
             report = self._happenings.told(report)
         kind.write(report, file)
         return Rendered(file_name(report, kind), kind.media_type, report.data_through, tuple(_headlines(report)))
+
+
+def tenant_folders(root: Path | None) -> list[Path]:
+    """The folders of tenants below `reports_dir`; each is named as its tenant is."""
+    if root is None or not root.is_dir():
+        return []
+    return [one for one in root.iterdir() if not one.name.startswith(".") and one.is_dir()]
 
 
 def _inside(root: Path | None, tenant: str) -> Path | None:

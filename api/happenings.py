@@ -17,8 +17,8 @@ from alerts import Notification
 from alerts import store as alert_log
 from control import Command
 from control import commands as control_log
+from core.wording import duration
 from kpis import WaitingStep, waiting_now
-from kpis.exports.pdf_formats import duration
 from kpis.exports.report import Report, Row
 from kpis.process import ValueStream
 from storage import ClickHouse, StateDb

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from api.services import Services
 from dashboards import KpiReading
-from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart
+from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart, Undelivered
 from dashboards.kpi_state import KpiState
 from kpis import KpiDefinition, KpiValue, TenantKpis, explain, latest_values, series
 from kpis.breakdown import breakdown, dimension_names
@@ -127,6 +127,27 @@ class KpiStoryReads:
         """Files of the tenant's own KPIs that are wrong."""
         found = self._services.definitions.problems(tenant)
         return [f"{str(one).partition('/')[2]}. In force: {one.in_force}." for one in found]
+
+    def undelivered(self, tenant: str) -> Sequence[Undelivered]:
+        """Reports on a schedule that did not arrive the last time, each target with its reason."""
+        problem, found = self._services.reports.standings(tenant)
+        wrong = (
+            [Undelivered("A newer set of reports is not in force", None, "", problem, 0, None, None)] if problem else []
+        )
+        unmade = [
+            Undelivered(f"{one.title} cannot be made", None, "", one.problem, 0, None, one.last_sent)
+            for one in found
+            if one.problem
+        ]
+        return [*wrong, *unmade] + [
+            Undelivered(
+                one.title, one.run.scheduled_at, trouble.target, trouble.detail, trouble.attempts, trouble.next_try,
+                one.last_sent,
+            )
+            for one in found
+            if one.run
+            for trouble in one.troubles
+        ]  # fmt: skip
 
 
 def _grain(wanted: str, definition: KpiDefinition) -> Grain:

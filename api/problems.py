@@ -37,6 +37,7 @@ from core import (
 )
 
 SEE_LOG = "the service's log has the details"
+A_TIME = "write a time as 2026-03-01T00:00:00Z, or with %2B01:00 for +01:00, as + is a blank in an address"
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[OpsintelError], int] = {
     InvalidInput: 400,
@@ -108,7 +109,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def _validation(_request: Request, error: RequestValidationError) -> JSONResponse:
         parts = [f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}" for one in error.errors()]
-        return problem(400, "; ".join(parts))
+        timely = any(str(one["type"]).startswith(("datetime_", "timezone_")) for one in error.errors())
+        return problem(400, "; ".join(parts), A_TIME if timely else "")
 
     @app.exception_handler(Exception)
     def _crash(request: Request, error: Exception) -> JSONResponse:

@@ -80,8 +80,9 @@ class Services:
         return self.receivers.grpc_port if self.receivers else self.collector.grpc_port
 
     def render_metrics(self, tenant: str) -> tuple[str, bytes]:
-        """Media type and text of the service's own metrics, those of receiver processes too, and of a tenant's KPIs."""
+        """Media type and text of the own metrics, of receiver processes too, and of a tenant's KPIs and reports."""
         own = AllProcesses(self.own.registry, metrics_folder(self.settings)).render()
+        own += self.reports.render_metrics(tenant)
         return CONTENT_TYPE_LATEST, own + (self.gauges.render(tenant) if self.settings.kpi_gauges else b"")
 
     def not_ready(self) -> list[str]:

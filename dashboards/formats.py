@@ -1,4 +1,4 @@
-"""Numbers, money, durations and times as people read them.
+"""Numbers, money, durations and times as a page writes them: what `core.wording` has, and what is a page's own.
 
 Pure functions of their arguments: no clock, no locale of the machine. A value that is missing is an en dash, never a
 zero. Rounding is for the eye alone; nothing that is computed further goes through here.
@@ -13,27 +13,15 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-MISSING = "–"
-NBSP = "\u00a0"
-CURRENCY_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+from core.wording import MINUS, MISSING, NBSP, SIGNS, count, duration, minus, number, percent, with_currency, zone_name
+
+__all__ = [
+    "MISSING", "NBSP", "Delta", "Tone", "ago", "bucket", "clock_time", "compact", "count", "delta", "duration",
+    "milliseconds", "money", "money_exact", "number", "percent", "quantity", "times_usual", "zone_name",
+]  # fmt: skip
 SECONDS_PER_UNIT = {"s": 1.0, "seconds": 1.0, "ms": 0.001, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 RATIO_UNITS = {"ratio", "share", "fraction", "1"}
 PERCENT_UNITS = {"percent", "%"}
-
-
-def count(value: float | None) -> str:
-    """A whole number with thousands separators: 1,234."""
-    return MISSING if value is None else f"{round(value):,}"
-
-
-def number(value: float | None) -> str:
-    """Three significant figures at least, no needless digits: 0.125, 3.1, 47, 1,234."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    size = abs(value)
-    digits = 0 if size >= 100 or float(value).is_integer() else 1 if size >= 10 else 2 if size >= 1 else 3
-    text = f"{value:,.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def compact(value: float) -> str:
@@ -48,47 +36,16 @@ def compact(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def percent(ratio: float | None) -> str:
-    """A ratio as a percentage: 0.123 is 12.3 %; below one percent with two digits, so that 0.04 % is not 0."""
-    if ratio is None or not math.isfinite(ratio * 100):
-        return MISSING
-    value = ratio * 100
-    digits = 0 if value == 0 else 2 if abs(value) < 1 else 1
-    return f"{value:,.{digits}f}{NBSP}%"
-
-
 def money(amount: Decimal | float, currency: str) -> str:
     """€ 12.4 k; an unknown currency keeps its code; no currency at all is a plain number."""
     if not math.isfinite(amount):
         return MISSING
-    sign = CURRENCY_SIGNS.get(currency, currency)
-    text = compact(float(amount))
-    return f"{sign}{NBSP}{text}" if sign else text
+    return minus(float(amount), with_currency(compact(abs(float(amount))), currency))
 
 
 def money_exact(amount: Decimal | float, currency: str) -> str:
     """To the cent, for titles and details: EUR 12,431.50."""
     return f"{currency}{NBSP}{Decimal(amount):,.2f}" if currency else f"{Decimal(amount):,.2f}"
-
-
-def duration(seconds: float | None) -> str:
-    """The two largest units: 350 ms, 12.4 s, 4 min 10 s, 2 h 5 min, 2 d 4 h. A negative one is MISSING."""
-    if seconds is None or not math.isfinite(seconds) or seconds < 0:
-        return MISSING
-    if seconds == 0:
-        return f"0{NBSP}s"
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f}{NBSP}ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}".removesuffix(".0") + f"{NBSP}s"
-    whole = round(seconds)
-    for big, small, size, part in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("d", "h", 86400, 3600)):
-        next_size = {60: 3600, 3600: 86400}.get(size, math.inf)
-        steps = round(whole / part)
-        if steps * part < next_size:
-            major, minor = divmod(steps, size // part)
-            return f"{major}{NBSP}{big}" + (f" {minor}{NBSP}{small}" if minor else "")
-    return MISSING
 
 
 def milliseconds(value: float | None) -> str:
@@ -108,7 +65,7 @@ def quantity(value: float | None, unit: str) -> str:
         return percent(value / 100)
     if unit in SECONDS_PER_UNIT:
         return duration(value * SECONDS_PER_UNIT[unit])
-    if unit in CURRENCY_SIGNS:
+    if unit in SIGNS:
         return money(value, unit)
     if unit == "money":
         return money(value, "")
@@ -127,12 +84,6 @@ def clock_time(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     else:
         day = f"{local.day} {local:%b %Y} "
     return f"{day}{local:%H:%M}{NBSP}{zone_name(local)}"
-
-
-def zone_name(local: datetime) -> str:
-    """The zone's abbreviation; one that is only an offset gets `UTC` in front."""
-    name = local.tzname() or ""
-    return f"UTC{name}" if name[:1] in "+-" else name
 
 
 def bucket(start: datetime, grain: str, zone: ZoneInfo) -> str:
@@ -187,14 +138,14 @@ def delta(value: float | None, previous: float | None, unit: str, direction: str
         digits = 2 if 0 < abs(points) < 0.1 else 1
         if round(points, digits) == 0:
             return Delta("no change", Tone.NEUTRAL)
-        text = f"{points:+.{digits}f}{NBSP}pts".replace("-", "−")
+        text = f"{points:+.{digits}f}{NBSP}pts".replace("-", MINUS)
     elif change == 0:
         return Delta("no change", Tone.NEUTRAL)
     elif previous == 0:
         text = "new"
     else:
         relative = change / abs(previous) * 100
-        text = f"{relative:+,.0f}{NBSP}%".replace("-", "−")
+        text = f"{relative:+,.0f}{NBSP}%".replace("-", MINUS)
         if round(relative) == 0:
             return Delta("no change", Tone.NEUTRAL)
     better = (change > 0) == (direction == "up")

@@ -89,6 +89,24 @@ class CaseList:
     following: str
 
 
+@dataclass(frozen=True)
+class Undelivered:
+    """A report, or one target of it, that the newest run did not reach.
+
+    scheduled_at: of the run; None when not even a run could be made. target: empty when there is no file to send.
+    why: empty when nothing was told. next_try: when it is tried again by itself; None when an operator is needed.
+    last_sent: when every target last had the report.
+    """
+
+    title: str
+    scheduled_at: datetime | None
+    target: str
+    why: str
+    attempts: int
+    next_try: datetime | None
+    last_sent: datetime | None
+
+
 class KpiReads(Protocol):
     """What the page asks. Errors are `core.errors`; NotFound for an unknown KPI."""
 
@@ -100,4 +118,8 @@ class KpiReads(Protocol):
     def kpi_cases(self, tenant: str, state: KpiState, story: KpiStory) -> CaseList: ...
     def kpi_problems(self, tenant: str) -> Sequence[str]:
         """Files of the tenant's own KPIs that are wrong, with line, reason, and what holds instead."""
+        ...
+
+    def undelivered(self, tenant: str) -> Sequence[Undelivered]:
+        """Reports on a schedule that did not arrive the last time."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +40,14 @@ class WrongExpression:
 def wrong_expressions(ch: ClickHouse, catalogue: Catalogue, folder: Path = PACKAGED) -> list[str]:
     """A line for each expression that the engine refuses: file, line, key, expression, reason; none when all is well.
 
-    The database must have the views (be migrated); nothing is read.
+    The database must have the views (be migrated); nothing is read. Definitions of another folder than the product's
+    own are a tenant's, and are guarded as in `wrong_parts`.
     """
     found = []
     for definition in catalogue:
         file = folder / f"{definition.id}.toml"
         text = file.read_text("utf-8") if file.is_file() else ""
-        found += [str(one.in_file(file.name, text)) for one in wrong_parts(ch, definition)]
+        found += [str(one.in_file(file.name, text)) for one in wrong_parts(ch, definition, guarded=folder != PACKAGED)]
     return found
 
 
@@ -63,10 +65,11 @@ def wrong_parts(ch: ClickHouse, definition: KpiDefinition, *, guarded: bool = Fa
         why = refusal(expression, columns, definition.parameters) if guarded else ""
         if not why:
             sql = f"SELECT ({expression}) AS Checked FROM {table} LIMIT 0"
-            why = _refused(ch, sql, {**definition.parameters, "tz": TZ})
+            given = {**definition.parameters, "tz": TZ}
+            why = _refused(ch, sql, given) or _of_another_kind(ch, path[-1], expression, table, given)
         if why:
             found.append(WrongExpression(path, key, expression, why))
-    if not found and guarded:  # together, as the jobs use them: aggregates pass one by one
+    if not found:  # together, as the jobs use them: aggregates pass one by one
         chosen = measures([definition])
         sql = f"SELECT CaseId, {facts_sql(chosen)} AS Facts FROM {table} FINAL LIMIT 0"
         if why := _refused(ch, sql, {**parameters(chosen), "tz": TZ}):
@@ -74,7 +77,7 @@ def wrong_parts(ch: ClickHouse, definition: KpiDefinition, *, guarded: bool = Fa
     return found
 
 
-def _refused(ch: ClickHouse, sql: str, given: dict[str, object]) -> str:
+def _refused(ch: ClickHouse, sql: str, given: Mapping[str, object]) -> str:
     try:
         ch.query(sql, given)
     except StoreUnavailable:
@@ -82,6 +85,25 @@ def _refused(ch: ClickHouse, sql: str, given: dict[str, object]) -> str:
     except OpsintelError as problem:
         return problem.message
     return ""
+
+
+def _of_another_kind(ch: ClickHouse, key: str | int, expression: str, table: str, given: Mapping[str, object]) -> str:
+    """Why what it gives is not what its key is for: text passes where there are no rows, and fails on the first."""
+    wanted, kinds = _KINDS.get(str(key), ("", None))
+    if kinds is None:
+        return ""
+    rows = ch.query(f"DESCRIBE (SELECT ({expression}) AS Checked FROM {table})", given).rows
+    kind = re.sub(r"^(?:LowCardinality\(|Nullable\()+", "", str(rows[0][1]))
+    return "" if kinds.match(kind) else f"it gives {kind.rstrip(')')}, not {wanted}"
+
+
+_NUMBER = re.compile(r"U?Int|Float|Decimal|Bool|BFloat|Nothing")
+_TIME = re.compile(r"Date|Nothing")
+_KINDS = {
+    "numerator": ("a number", _NUMBER), "denominator": ("a number", _NUMBER), "at": ("a time", _TIME),
+    "until": ("a time", _TIME), "where": ("yes or no", _NUMBER), "open": ("yes or no", _NUMBER),
+    "when": ("yes or no", _NUMBER),
+}  # fmt: skip
 
 
 def _expressions(definition: KpiDefinition) -> Iterator[tuple[Path_, str, str]]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -49,10 +49,21 @@ LARGEST = 256 << 10
 D = TypeVar("D", bound=BaseModel)
 
 
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class Strict(BaseModel):
     """A document whose keys are all known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+def wrong_target(unit: str, target: float) -> str:
+    """Why a number is no target of a KPI with this unit; empty when it may be one."""
+    if unit == "ratio" and not 0 <= target <= 1:
+        return f"a ratio is 0 to 1 (97 % is 0.97), got {target:g}"
+    named = {"seconds": "a time", "count": "a count", "per_case": "a number per case"}
+    return f"{named[unit]} is 0 or more, got {target:g}" if unit in named and target < 0 else ""
 
 
 class Exclusion(Strict):
@@ -83,14 +94,14 @@ class Basis(Strict):
 class _Document(Strict):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     version: int = Field(ge=1, le=65_535)
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=120)
     unit: Unit
     direction: Direction
     owner: str = Field(min_length=1)
     question: str = ""
     reference: str = ""
     caveats: tuple[str, ...] = ()
-    tolerance: float | None = Field(None, ge=0)
+    tolerance: Number | None = Field(None, ge=0)
     stream: str = ""
     source: Source | None = None
     statement: str = ""
@@ -104,11 +115,11 @@ class _Document(Strict):
     denominator: str = ""
     open: str = ""
     excluded: tuple[Exclusion, ...] = ()
-    parameters: dict[str, float] = Field(default_factory=dict)
+    parameters: dict[str, Number] = Field(default_factory=dict)
     grains: tuple[Grain, ...] = Field(min_length=1)
     dimensions: tuple[str, ...] | dict[str, str] = ()
     bases: tuple[Basis, ...] = ()
-    target: float | None = None
+    target: Number | None = None
     small_sample: int = Field(ge=1)
     headline: bool = False
     driver: Driver = ""
@@ -118,6 +129,13 @@ class _Document(Strict):
     cohort: str = Field(min_length=1)
     exclusions: tuple[str, ...] = ()
     open_cases: str = Field(min_length=1)
+
+    @field_validator("grains")
+    @classmethod
+    def _each_once(cls, grains: tuple[Grain, ...]) -> tuple[Grain, ...]:
+        if len(set(grains)) < len(grains):
+            raise ValueError("a grain is listed once")
+        return grains
 
     @field_validator("bases")
     @classmethod
@@ -129,6 +147,8 @@ class _Document(Strict):
 
     @model_validator(mode="after")
     def _one_way(self) -> _Document:
+        if self.target is not None and (why := wrong_target(self.unit, self.target)):
+            raise ValueError(f"target: {why}")
         views = [view.name for view in VIEWS]
         if bool(self.view) == bool(self.source):
             raise ValueError("give either a view (with at and numerator) or a source (with statements beside the file)")
@@ -370,6 +390,8 @@ def read_document(name: str, text: str, kind: type[D]) -> D:
     except tomllib.TOMLDecodeError as problem:
         line = line_of_syntax(str(problem), text)
         raise WrongDefinition([DefinitionProblem(name, line, f"not TOML: {problem}")]) from None
+    except RecursionError:
+        raise WrongDefinition([DefinitionProblem(name, None, "not TOML: it is nested too deep")]) from None
     except ValidationError as problem:
         raise WrongDefinition(
             [DefinitionProblem(name, line_of(text, path), reason) for path, reason in _reasons(problem, kind)]
@@ -394,7 +416,7 @@ def _reasons(problem: ValidationError, kind: type[BaseModel]) -> Iterator[tuple[
     for error in problem.errors():
         path = error["loc"]
         where = ".".join(str(part) for part in path)
-        got = "" if error["type"] == "missing" or not where else f", got {error['input']!r}"
+        got = "" if error["type"] == "missing" or not where else f", got {repr(error['input'])[:200]}"
         hint = ""
         if error["type"] == "extra_forbidden":
             close = difflib.get_close_matches(str(path[-1]), kind.model_fields, 1)

@@ -33,7 +33,8 @@ _FUNCTIONS = re.compile(
     r"|dateDiff|age|toTimeZone|formatDateTime|fromUnixTimestamp(?:64(?:Milli|Micro|Nano))?|toUnixTimestamp"
     r"|toUnixTimestamp64(?:Milli|Micro|Nano)|toStartOf(?:Minute|Hour|Day|Week|Month|Quarter|Year|Interval)|toMonday"
     r"|to(?:Year|Quarter|Month|Week|ISOWeek|DayOfWeek|DayOfMonth|DayOfYear|Hour|Minute|Second|YYYYMM|YYYYMMDD)"
-    r"|(?:add|subtract)(?:Seconds|Minutes|Hours|Days|Weeks|Months|Quarters|Years)|parseDateTime64BestEffort"
+    r"|(?:add|subtract)(?:Seconds|Minutes|Hours|Days|Weeks|Months|Quarters|Years)"
+    r"|toInterval(?:Second|Minute|Hour|Day|Week|Month|Quarter|Year)|parseDateTime64BestEffort"
     + _OR
     + r"|to(?:Date|Date32|DateTime|DateTime64|String|Bool|Decimal(?:32|64|128)|Float(?:32|64)|U?Int(?:8|16|32|64))"
     + _OR

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -29,17 +29,20 @@ from pydantic import Field, field_validator
 from core import Clock, OpsintelError, get_logger
 from kpis.brand import Brand
 from kpis.checking import wrong_parts
+from kpis.currencies import CURRENCIES
 from kpis.definitions import (
     NAME,
     Catalogue,
     DefinitionProblem,
     KpiDefinition,
+    Number,
     Strict,
     TenantKpis,
     WrongDefinition,
     load_definition,
     read_document,
     read_text,
+    wrong_target,
 )
 from kpis.periods import Calendar, Months
 from kpis.toml_lines import line_of
@@ -54,7 +57,6 @@ MOST_FILES = 500
 MOST_LOGO = 1024 * 1024
 """Of one tenant, so that a folder that fills up cannot hold up the jobs."""
 TENANT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-Number = Annotated[float, Field(allow_inf_nan=False)]
 Stamp = tuple[int, int, int]
 
 
@@ -77,6 +79,13 @@ class _Tenant(Strict):
     week_begins: int = Field(1, ge=1, le=7)
     months: Months = "calendar"
     year_begins: int = Field(1, ge=1, le=12)
+
+    @field_validator("currency")
+    @classmethod
+    def _is_in_use(cls, code: str | None) -> str | None:
+        if code and code not in CURRENCIES:
+            raise ValueError("a currency is a code of ISO 4217 in use such as EUR")
+        return code
 
     @field_validator("timezone")
     @classmethod
@@ -298,6 +307,8 @@ def _changed(base: KpiDefinition, path: Path) -> KpiDefinition:
     version = told.version or base.version
     if version < base.version:
         raise _wrong(path, text, "version", f"the catalogue has {base.version} already, got {version}")
+    if told.target is not None and (why := wrong_target(base.unit, told.target)):
+        raise _wrong(path, text, "target", why)
     parameters = base.parameters | told.parameters
     if parameters != base.parameters and version == base.version:
         reason = f"other parameters give other numbers: add version = {base.version + 1} or more"

@@ -115,8 +115,13 @@ def series(
     if dimension_value and not dimension:
         dimension = definition.dimensions[0] if definition.dimensions else "?"
     if dimension and dimension not in definition.dimensions:
-        known = ", ".join(definition.dimensions) or "none"
-        raise InvalidInput(f"{kpi_id} has no dimension for {dimension_value!r}", hint=f"its dimensions: {known}")
+        if not definition.dimensions:
+            raise InvalidInput(
+                f"{kpi_id} stores no dimension beside its total",
+                hint=f"/api/v1/kpis/{kpi_id}/breakdown?by=… splits a period, where `split_by` names something",
+            )
+        known = ", ".join(definition.dimensions)
+        raise InvalidInput(f"{kpi_id} stores no dimension {dimension[:80]!r}", hint=f"it stores {known}")
     found = ch.query(
         load_sql("kpis", "series"),
         {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from api.doctor import engine, ingest, log, machine, state
+from api.doctor import engine, ingest, log, machine, reports, state
 from api.doctor.model import Check, Finding, Report, Status, Subject
 from api.lock import data_directory
 from api.services import Services
@@ -23,7 +23,9 @@ EVERYWHERE: tuple[Check, ...] = (
     log.size, log.oldest, log.damage, log.sync, machine.disk, machine.permissions, machine.memory, machine.descriptors,
     machine.ports,
 )  # fmt: skip
-WITH_STATE: tuple[Check, ...] = (state.integrity, state.schema, state.keys, state.jobs, state.kpi_files, ingest.ledger)
+WITH_STATE: tuple[Check, ...] = (
+    state.integrity, state.schema, state.keys, state.jobs, state.kpi_files, reports.deliveries, ingest.ledger,
+)  # fmt: skip
 WITH_ENGINE: tuple[Check, ...] = (
     engine.version, engine.schema, engine.parts, engine.broken, engine.mutations, engine.deduplication,
     engine.retention, ingest.lag, ingest.clocks, ingest.skew,
@@ -113,7 +115,9 @@ def _looked(check: Check, subject: Subject) -> Iterator[Finding]:
         yield from check(subject)
     except (OpsintelError, OSError) as error:
         room = check.__module__.rpartition(".")[2]
-        area = {"log": "log", "machine": "machine", "engine": "engine", "ingest": "ingest"}.get(room, "state")
+        area = {"log": "log", "machine": "machine", "engine": "engine", "ingest": "ingest", "reports": "jobs"}.get(
+            room, "state"
+        )
         why = error.message if isinstance(error, OpsintelError) else str(error)
         yield Finding(
             f"{area}.{check.__name__}",

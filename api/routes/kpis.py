@@ -186,6 +186,6 @@ def _require_series(start: datetime, end: datetime, grain: str) -> None:
     buckets = (end - start) / LENGTHS[grain]
     if buckets > MOST_BUCKETS:
         raise TooLarge(
-            f"a series has at most {MOST_BUCKETS:,} buckets, this period has {buckets:,.0f} of a {grain}",
+            f"a series has at most {MOST_BUCKETS:,} buckets, this period has {buckets:,.0f} by {grain}",
             hint="ask for a shorter period or longer buckets (grain)",
         )

@@ -212,12 +212,8 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
                 className="muted",
             )
         )
-    if found.role == "excluded" and found.reasons:
-        above.append(
-            html.Ul(
-                [html.Li(f"{formats.count(number)}: {reason}") for reason, number in found.reasons], className="muted"
-            )
-        )
+    if found.reasons:
+        above.append(_left_out(found))
     if not found.cases:
         return html.Div(
             [html.Div(above, className="kpi-above"), html.P("No such case.", className="more")], className="card flush"
@@ -239,6 +235,12 @@ def cases(found: CaseList | None, story: KpiStory, state: KpiState, view: View) 
         ],
         className="card flush",
     )
+
+
+def _left_out(found: CaseList) -> Component:
+    """Whichever cases are listed: why others are not in the number."""
+    rows = [html.Li(f"{formats.count(number)}: {reason}") for reason, number in found.reasons]
+    return html.Div([html.P("Left out of the number:"), html.Ul(rows)], className="muted")
 
 
 def _case(one: CaseRow, found: CaseList, story: KpiStory, view: View) -> Component:

@@ -20,6 +20,7 @@ from dashboards.aria import aria, current
 from dashboards.components.common import Status, badge, broken, nothing
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.shell import clock, register_clock
+from dashboards.kpi_reads import Undelivered
 from dashboards.reads import KpiTile, Reads
 from dashboards.snapshot import Section, read_section
 from dashboards.view import View
@@ -37,6 +38,7 @@ def layout(refresh_s: int) -> list[Component]:
         html.H1("Key figures"),
         html.P(id="kpis-lead", className="lead"),
         html.Div(id="kpis-problems"),
+        html.Div(id="kpis-reports"),
         html.Nav(id="kpis-grains", className="chips", **aria(label="Length of a bucket")),
         html.Div(dmc.Skeleton(height=600, radius="sm"), id="kpis-all"),
         *clock(refresh_s, PREFIX),
@@ -49,7 +51,13 @@ def chosen_grain(search: str | None) -> str:
     return named if named in GRAINS else GRAINS[0]
 
 
-def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View, problems: Sequence[str] = ()) -> dict[str, Any]:
+def render(
+    tiles: Section[Sequence[KpiTile]],
+    grain: str,
+    view: View,
+    problems: Sequence[str] = (),
+    undelivered: Sequence[Undelivered] = (),
+) -> dict[str, Any]:
     """Every region's content; pure."""
     if tiles.problem:
         shown = broken(tiles.problem)
@@ -60,6 +68,7 @@ def render(tiles: Section[Sequence[KpiTile]], grain: str, view: View, problems: 
     return {
         "lead": _lead(tiles.value, grain),
         "problems": _problems(problems),
+        "reports": _reports(undelivered, view),
         "grains": [
             html.A(
                 f"by {name}",
@@ -87,6 +96,39 @@ def _problems(problems: Sequence[str]) -> Component | None:
         className="banner banner-warn",
         role="status",
     )
+
+
+def _reports(undelivered: Sequence[Undelivered], view: View) -> Component | None:
+    """Reports on a schedule that did not arrive; the numbers of the page are right all the same."""
+    if not undelivered:
+        return None
+    titles = {one.title for one in undelivered}
+    noun = "report" if len(titles) == 1 else "reports"
+    came = "not delivered" if all(one.scheduled_at for one in undelivered) else "in trouble"
+    waits_for_somebody = any(one.next_try is None for one in undelivered)
+    return html.Div(
+        [
+            badge(f"{len(titles)} {noun} {came}", Status.BAD if waits_for_somebody else Status.WARN),
+            html.Ul(
+                [html.Li(_not_arrived(one, view)) for one in undelivered[:MOST_PROBLEMS]], className="kpi-problems"
+            ),
+        ],
+        className="banner banner-warn",
+        role="status",
+    )
+
+
+def _not_arrived(one: Undelivered, view: View) -> str:
+    of = f" of {view.time(one.scheduled_at)}" if one.scheduled_at else ""
+    to = f" to {one.target}" if one.target else ""
+    said = f"{one.title}{of}{to}: {one.why or 'no reason was told'}."
+    if one.next_try is not None:
+        said += f" Tried again at {view.time(one.next_try)}."
+    elif one.attempts:
+        tries = "1 attempt" if one.attempts == 1 else f"{one.attempts} attempts"
+        said += f" Given up after {tries}; an operator can send it again."
+    never = " Never delivered so far." if one.scheduled_at else ""
+    return said + (f" Last delivered {view.time(one.last_sent)}." if one.last_sent else never)
 
 
 def _lead(tiles: Sequence[KpiTile], grain: str) -> str:
@@ -124,6 +166,7 @@ def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: 
         output={
             "lead": Output("kpis-lead", "children"),
             "problems": Output("kpis-problems", "children"),
+            "reports": Output("kpis-reports", "children"),
             "grains": Output("kpis-grains", "children"),
             "all": Output("kpis-all", "children"),
             "refreshed": Output("kpis-refreshed", "data"),
@@ -141,7 +184,9 @@ def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: 
         tiles = await read_section("key figures", lambda: reads.all_kpis(tenant, grain), no_tiles, LIMIT_S)
         no_problems: Sequence[str] = ()
         problems = await read_section("files of key figures", lambda: reads.kpi_problems(tenant), no_problems, LIMIT_S)
-        shown = await asyncio.to_thread(render, tiles, grain, view(), problems.value)
+        none_missing: Sequence[Undelivered] = ()
+        missing = await read_section("reports on a schedule", lambda: reads.undelivered(tenant), none_missing, LIMIT_S)
+        shown = await asyncio.to_thread(render, tiles, grain, view(), problems.value, missing.value)
         through = [tile.readings[0].latest.data_through for tile in tiles.value if tile.readings]
         return {**shown, "freshness": f"data through {view().time(max(through))}" if through else ""}
 

@@ -23,11 +23,13 @@ from typing import Any, BinaryIO, TypeVar
 from core.clock import Clock
 from core.errors import InvalidInput, LimitExceeded, NotFound, OpsintelError
 from core.logs import get_logger
-from kpis.deliveries.parcels import Delivered, Parcel, Rejected, Result, RetryAfter
+from core.sending import Delivered, Rejected, Result, RetryAfter
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.spool import Spool, sha256_of
+from kpis.deliveries.standing import Standing, standings
 from kpis.deliveries.states import Input
 from kpis.deliveries.store import TROUBLED, Also, ReportDelivery, ReportRun, RunStore, Wanted
-from kpis.deliveries.subscriptions import Subscription, describe, load_subscriptions, target_key
+from kpis.deliveries.subscriptions import Subscription, described, load_subscriptions, target_key
 from kpis.deliveries.targets import Sender
 from kpis.periods import Calendar
 from storage import StateDb
@@ -116,7 +118,7 @@ class DeliveryJobs:
         """Reads nothing yet: `reload` does."""
         self._clock, self._tenant, self._folder, self._calendar = clock, tenant, folder, calendar
         self._render, self._sender = render, sender
-        self._store, self._spool = RunStore(state, tenant), Spool(spool)
+        self._state, self._store, self._spool = state, RunStore(state, tenant), Spool(spool)
         self._retries, self._draw, self._keep = retries or Retries(), draw, keep
         self._known_kpis, self._observe = known_kpis, observe
         self._stopping = stopping or Event()
@@ -193,6 +195,10 @@ class DeliveryJobs:
     def failures(self) -> tuple[ReportDelivery, ...]:
         """Deliveries of the newest runs that failed or wait for another attempt, with their reasons."""
         return tuple(one for one in self.deliveries() if one.state.value in TROUBLED)
+
+    def standings(self) -> tuple[Standing, ...]:
+        """How each report in force stands, by id."""
+        return standings(self._state, self._tenant, self.subscriptions, self.problem)
 
     # --- a tick ---
 
@@ -333,9 +339,7 @@ class DeliveryJobs:
             self._swept = now
 
     def _described(self, subscription: str, key: str) -> str:
-        one = self._subscriptions.get(subscription)
-        target = next((t for t in one.to if target_key(t) == key), None) if one else None
-        return describe(target) if target else "no longer configured"
+        return described(self._subscriptions.get(subscription), key)
 
 
 def _require_plain(name: str) -> None:

@@ -19,7 +19,8 @@ from email.utils import format_datetime
 from html import escape
 from typing import Literal
 
-from kpis.deliveries.parcels import Delivered, Parcel, Rejected, Result, RetryAfter
+from core.sending import Delivered, Rejected, Result, RetryAfter
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.subscriptions import EmailTarget
 
 

@@ -1,4 +1,4 @@
-"""What is sent, and what can come of an attempt."""
+"""What is sent."""
 
 from __future__ import annotations
 
@@ -31,30 +31,3 @@ class Parcel:
         """The file's name with the id in it."""
         path = Path(self.name)
         return f"{path.stem}-{self.id}{path.suffix}"
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """The receiver took it."""
-
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class RetryAfter:
-    """It may work later; `seconds` is the receiver's own wish, if it had one. taken: recipients that have it now."""
-
-    detail: str
-    seconds: float | None = None
-    taken: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """The receiver will never take it. taken: recipients that have it now."""
-
-    detail: str
-    taken: frozenset[str] = frozenset()
-
-
-Result = Delivered | RetryAfter | Rejected

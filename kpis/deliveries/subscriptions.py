@@ -64,8 +64,8 @@ class DirectoryTarget(_Strict):
     @classmethod
     def _below(cls, value: str) -> str:
         path = PurePosixPath(value)
-        if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value:
-            raise ValueError("must be relative, without '..'")
+        if path.is_absolute() or ".." in path.parts or re.search(r"[\\\x00-\x1f\x7f]", value):
+            raise ValueError("must be relative, without '..' and control characters")
         return value
 
 
@@ -74,7 +74,7 @@ class S3Target(_Strict):
 
     kind: Literal["s3"]
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    prefix: str = Field("", pattern=r"^([A-Za-z0-9_=.-]+/)*$")
+    prefix: str = Field("", pattern=r"^(([A-Za-z0-9_=-]|\.[A-Za-z0-9_=-])[A-Za-z0-9_=.-]*/)*$")
     endpoint: str = Field("", pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+/?)?$")
     region: str = "us-east-1"
     access_key_env: str = Field(pattern=_ENV)
@@ -92,6 +92,8 @@ class WebhookTarget(_Strict):
     @classmethod
     def _url(cls, value: str) -> str:
         parts = urlsplit(value)
+        if not re.fullmatch(r"[\x21-\x7e]+", value) or not (parts.port or 443) > 0:
+            raise ValueError("must be of ASCII without blanks, with a port of 1 to 65535")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
             raise ValueError("must be an http or https URL with a host")
         if parts.username is not None or parts.password is not None:
@@ -183,6 +185,12 @@ class Subscription(_Strict):
         return start, end
 
 
+def described(one: Subscription | None, key: str) -> str:
+    """What the target with this key of a subscription is called; for one that is gone, that it is."""
+    target = next((target for target in one.to if target_key(target) == key), None) if one else None
+    return describe(target) if target else "no longer configured"
+
+
 def load_subscriptions(folder: Path, known_kpis: Collection[str] | None = None) -> tuple[Subscription, ...]:
     """Every report of the folder's `.toml` files; ConfigurationError names file, report, key and value.
 
@@ -194,6 +202,8 @@ def load_subscriptions(folder: Path, known_kpis: Collection[str] | None = None) 
             document = tomllib.loads(file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
             raise ConfigurationError(f"{file.name}: cannot be read as TOML: {problem}") from None
+        except RecursionError:
+            raise ConfigurationError(f"{file.name}: cannot be read as TOML: it is nested too deep") from None
         unknown = sorted(set(document) - {"reports"})
         if unknown or not isinstance(document.get("reports", []), list):
             raise ConfigurationError(f"{file.name}: unknown key {(unknown or ['reports'])[0]!r}; use [[reports]]")
@@ -227,11 +237,8 @@ def _report(file: str, number: int, item: Any) -> Subscription:
         error = problem.errors()[0]
         name = repr(item["id"]) if isinstance(item, dict) and "id" in item else f"number {number}"
         where = ".".join(str(part) for part in error["loc"])
-        # An unknown key may be a secret written in the wrong place: its value is not repeated.
-        shown = (
-            ""
-            if error["type"] == "extra_forbidden" or isinstance(error["input"], dict)
-            else (f", got {error['input']!r}")
-        )
+        # An unknown key may be a secret written in the wrong place, and a URL may hold one: no value is repeated.
+        secret = error["type"] == "extra_forbidden" or isinstance(error["input"], dict) or error["loc"][-1] == "url"
+        shown = "" if secret else f", got {repr(error['input'])[:200]}"
         why = error["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{file}: report {name}: {where}: {why}{shown}") from None

@@ -15,7 +15,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -24,13 +23,13 @@ from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 from standardwebhooks import Webhook
 
 from core.errors import Forbidden, Unavailable
+from core.sending import Delivered, Rejected, Result, RetryAfter, of_answer
 from kpis.deliveries.hosts import addresses
 from kpis.deliveries.mail import Smtp, send_mail
-from kpis.deliveries.parcels import Delivered, Parcel, Rejected, Result, RetryAfter
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.spool import sync_folder
 from kpis.deliveries.subscriptions import DirectoryTarget, EmailTarget, S3Target, Target, WebhookTarget
 
-MAX_RETRY_AFTER_S = 3_600.0
 WEBHOOK_BYTES = 25_000_000
 CHUNK = 1 << 20
 
@@ -147,12 +146,7 @@ def _webhook(sender: Sender, target: WebhookTarget, parcel: Parcel, now: datetim
         return RetryAfter(problem.message) if isinstance(problem, Unavailable) else Rejected(problem.message)
     except httpx.RequestError as problem:
         return RetryAfter(f"no answer: {type(problem).__name__}")
-    detail = f"the receiver answered {status}"
-    if 200 <= status < 300:
-        return Delivered(detail)
-    if status in (408, 425, 429) or status >= 500:
-        return RetryAfter(detail, _seconds(wish, now))
-    return Rejected(detail)
+    return of_answer(status, wish, now)
 
 
 def _post(sender: Sender, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -191,15 +185,3 @@ def _body(parcel: Parcel) -> bytes:
             "file": {"name": parcel.name, "media_type": parcel.media_type, "base64": content},
         }
     )
-
-
-def _seconds(header: str, now: datetime) -> float | None:
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:10]), MAX_RETRY_AFTER_S)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)

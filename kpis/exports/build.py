@@ -21,6 +21,7 @@ from core import InvalidInput, TooLarge
 from kpis.brand import Brand
 from kpis.definitions import Catalogue, KpiDefinition
 from kpis.exports.buckets import LENGTHS, bucket_count, last_over, period_before
+from kpis.exports.reasons import reasons_of
 from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries
 from kpis.periods import Calendar, Grain
 from kpis.value.headlines import Told, change_intervals
@@ -112,7 +113,9 @@ def build_report(
     by_kpi: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in found:
         by_kpi[row["KpiId"]].append(row)
-    headlines = _headlines(ch, tenant, definitions, question, now, calendar, baselines)
+    headlines, totals = _headlines(ch, tenant, definitions, question, now, calendar, baselines)
+    spans = _Spans(calendar, require_grain(question.grain), question.start, question.start, question.end)
+    reasons, notes = reasons_of(ch, tenant, definitions, totals, *spans.bounds(), calendar)
     kpis = []
     for definition in definitions:
         rows = by_kpi[definition.id]
@@ -132,6 +135,7 @@ def build_report(
                 headlines.get(definition.id),
                 definition.target,
                 currency if definition.unit == "money" else "",
+                reasons.get(definition.id, ()),
             )
         )
     reached = [as_utc(row["DataThrough"]) for row in found]
@@ -147,6 +151,7 @@ def build_report(
         now,
         min(reached, default=None),
         tuple(kpis),
+        notes=notes,
     )
 
 
@@ -167,7 +172,7 @@ def _checked(catalogue: Catalogue, question: ExportQuestion) -> list[KpiDefiniti
     buckets = bucket_count(grain, question.start, question.end)
     if buckets * len(definitions) > BUCKET_LIMIT:
         raise TooLarge(
-            f"{buckets:,} buckets of a {grain} for {len(definitions)} KPIs are {buckets * len(definitions):,} at least,"
+            f"{buckets:,} buckets by {grain} for {len(definitions)} KPIs are {buckets * len(definitions):,} at least,"
             f" an export has {BUCKET_LIMIT:,} at most",
             hint=f"ask for {_coarser(grain)}a shorter period or fewer KPIs",
         )
@@ -333,8 +338,8 @@ def _headlines(
     now: datetime,
     calendar: Calendar,
     baselines: Mapping[tuple[str, int, str], float],
-) -> dict[str, Headline]:
-    """By KPI, of its first basis; none for a KPI without a total in the period."""
+) -> tuple[dict[str, Headline], list[dict[str, Any]]]:
+    """By KPI, of its first basis, none for a KPI without a total in the period; and the totals of every basis."""
     zone = ZoneInfo(calendar.timezone)
     before = period_before(question.start, question.end, zone)
     params = {
@@ -358,10 +363,11 @@ def _headlines(
             headlines[definition.id] = replace(one, baseline=frozen)
             told += _told(definition, one, current, earlier, spans, now)
     intervals = change_intervals(ch, tenant, told, calendar.timezone)
-    return {
+    shown = {
         kpi: replace(one, change_low=intervals[kpi][0], change_high=intervals[kpi][1]) if kpi in intervals else one
         for kpi, one in headlines.items()
     }
+    return shown, rows
 
 
 @dataclass(frozen=True)
@@ -383,6 +389,10 @@ class _Spans:
         """The newest bucket of a row."""
         start = as_utc(row["NewestStart"])
         return Period(start, self.calendar.end(self.grain, start))
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """From the beginning of the period's first bucket to the end of its last."""
+        return self._next(self.start), self._next(self.end)
 
     def _next(self, at: datetime) -> datetime:
         """Where the first bucket begins that does not begin before `at`."""

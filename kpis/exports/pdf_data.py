@@ -105,6 +105,7 @@ class _Card:
             "value": self.text(one.value) if one.value is not None else "",
             "sample": formats.count(one.sample_size),
             "open": formats.count(one.open_cases) if one.open_cases else "",
+            "excluded": formats.count(one.excluded) if one.excluded else "",
             "movement": self.movement,
             "rising": (one.change or 0) > 0,
             "change": self.difference(one.change),
@@ -255,6 +256,10 @@ def _definition(kpi: ReportKpi) -> dict[str, Any]:
         "lines": [[label, text.strip()] for label, text in kpi.definition if text.strip()],
         "excluded": formats.count(kpi.headline.excluded) if kpi.headline else "",
         "open": formats.count(kpi.headline.open_cases) if kpi.headline else "",
+        "left_out": [
+            f"{formats.count(one.number)} {one.reason}" + (f" ({one.basis})" if one.basis else "")
+            for one in kpi.left_out
+        ],
     }
 
 

@@ -67,6 +67,15 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """How many were left out of a KPI in the report's whole period for a reason. basis: '' when of every one."""
+
+    basis: str
+    reason: str
+    number: int
+
+
+@dataclass(frozen=True)
 class ReportKpi:
     """One KPI. unit: ratio, seconds, count, money or per_case. definition: label and text, in the order of showing."""
 
@@ -82,6 +91,7 @@ class ReportKpi:
     headline: Headline | None = None
     target: float | None = None
     currency: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

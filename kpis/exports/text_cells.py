@@ -23,6 +23,7 @@ _SKIPPED = (
     "\u200b\u200c\u200d\u202f\u205f\u2060\u3000\ufeff"
 )
 """Blanks and characters without width that programs strip before they look for a formula."""
+_REFERENCE = re.compile(r"!(?=\$?[A-Z]+\$?\d)")
 _NOT_IN_SHEET_NAMES = re.compile(r"[\[\]:*?/\\'\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 
 
@@ -37,6 +38,11 @@ def csv_text(text: str) -> str:
     first = text.lstrip(_SKIPPED)[:1]
     clean = _CONTROL.sub("\ufffd", text)
     return f"'{clean}" if text[:1] in FORMULA_STARTS or first in FORMULA_STARTS else clean
+
+
+def chart_text(text: str, longest: int = 200) -> str:
+    """As the name of a chart or of one of its lines: what the writer would take for a reference to a cell is none."""
+    return _REFERENCE.sub("! ", re.sub("^=", " =", plain_text(text)[:longest]))
 
 
 def sheet_names(wanted: Iterable[str], taken: Iterable[str] = ()) -> list[str]:

@@ -8,7 +8,6 @@ which no program takes for a formula.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from core import TooLarge
 from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries, Row
-from kpis.exports.text_cells import plain_text, sheet_names
+from kpis.exports.text_cells import chart_text, plain_text, sheet_names
 from kpis.exports.xlsx_styles import DAY_S, Styles
 
 ROW_LIMIT = 1_048_576
@@ -70,6 +69,9 @@ def write_xlsx(report: Report, file: BinaryIO) -> None:
             if rows:
                 (legal,) = sheet_names([title], [OVERVIEW, DEFINITIONS, *names])
                 _list(workbook, styles, report, legal, rows)
+        if any(kpi.left_out for kpi in report.kpis):
+            (legal,) = sheet_names(["Left out"], [OVERVIEW, DEFINITIONS, *names])
+            _left_out(workbook, styles, report, legal)
         _definitions(workbook, styles, report)
     finally:
         workbook.close()
@@ -281,7 +283,7 @@ class _KpiSheet:
             _, first, last = lines[0]
             line = {"color": "#7f7f7f", "width": 1.25, "dash_type": "dash"}
             chart.add_series(self._line("Target", first, last, self._target, line))
-        chart.set_title({"name": plain_text(self._kpi.name)[:200], "overlay": False})
+        chart.set_title({"name": chart_text(self._kpi.name), "overlay": False})
         chart.set_x_axis({"date_axis": True, "num_format": "yyyy-mm-dd"})
         chart.set_y_axis({"major_gridlines": {"visible": True, "line": {"color": "#d9d9d9"}}})
         chart.set_legend({"position": "bottom"})
@@ -290,9 +292,8 @@ class _KpiSheet:
         self._sheet.insert_chart(1, len(self._columns) + 1, chart)
 
     def _line(self, label: str, first: int, last: int, column: int, line: dict[str, Any]) -> dict[str, Any]:
-        legal = re.sub(r"^=", " =", plain_text(label)[:200])  # a name that begins so would be a reference
         return {
-            "name": legal,
+            "name": chart_text(label),
             "categories": [self._name, first, 3, last, 3],
             "values": [self._name, first, column, last, column],
             "line": line,
@@ -319,6 +320,19 @@ def _list(workbook: Any, styles: Styles, report: Report, name: str, rows: Iterab
         _text(sheet, number, 3, row.currency)
         _time(sheet, number, 4, row.at, zone, styles.time)
         _number(sheet, number, 5, row.cases, styles.count)
+
+
+def _left_out(workbook: Any, styles: Styles, report: Report, name: str) -> None:
+    """Why something is not in the numbers, of the whole period."""
+    sheet = workbook.add_worksheet(name)
+    _header(sheet, styles, 0, [_Column("KPI", 34), _Column("Basis", 24), _Column("Left out", 12), _Column("Why", 90)])
+    lines = [(kpi.name, one) for kpi in report.kpis for one in kpi.left_out]
+    for row, (kpi, one) in enumerate(lines, 1):
+        _text(sheet, row, 0, kpi)
+        _text(sheet, row, 1, one.basis or "all")
+        _number(sheet, row, 2, one.number, styles.count)
+        _text(sheet, row, 3, one.reason, styles.wrapped)
+    sheet.autofilter(0, 0, len(lines), 3)
 
 
 def _definitions(workbook: Any, styles: Styles, report: Report) -> None:

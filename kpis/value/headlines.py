@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage import ClickHouse
 
 CASES_READ = 200_000
-"""How many subjects of a view are read case by case for one report."""
+"""How many subjects of a view are usually read case by case for one report."""
 WHOLE = Part()
 
 
@@ -46,15 +46,20 @@ class Told:
         return Cell(self.definition, basis, self.before), Cell(self.definition, basis, self.after)
 
 
-def change_intervals(ch: ClickHouse, tenant: str, told: list[Told], tz: str) -> dict[str, tuple[float, float]]:
-    """By KPI, in the unit of the change; without those of which nothing can be said."""
+def change_intervals(
+    ch: ClickHouse, tenant: str, told: list[Told], tz: str, cases_read: int = CASES_READ
+) -> dict[str, tuple[float, float]]:
+    """By KPI, in the unit of the change; without those of which nothing can be said.
+
+    cases_read: so many subjects of a view are read case by case, the KPIs with the fewest first.
+    """
     load: dict[str, int] = defaultdict(int)
     near: list[Told] = []
     far: list[Told] = []
     for one in sorted(told, key=lambda one: one.subjects):
         view = one.definition.view
         load[view] += one.subjects
-        (near if view and load[view] <= CASES_READ else far).append(one)
+        (near if view and load[view] <= cases_read else far).append(one)
     cells = [cell for one in near for cell in one.cells]
     seen: dict[Cell, Observed] = dict(zip(cells, observe_all(ch, tenant, cells, WHOLE, tz), strict=True))
     seen |= {cell: of_buckets(ch, tenant, cell, WHOLE) for one in far for cell in one.cells}

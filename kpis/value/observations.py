@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SELECTION = "/*selection*/"
 DAY_S = 86_400
 VALUES_READ = 20_000
-"""A percentile's values are thinned to so many by the engine, see QuantileSample.thinned."""
+"""A percentile's values are usually thinned to so many by the engine, see QuantileSample.thinned."""
 NO_CASES = "its cases are not kept one by one, so nothing shows how far they spread"
 QUANTILES: Mapping[Statistic, float] = {"median": 0.5, "p90": 0.9}
 
@@ -80,21 +80,33 @@ class _Sums:
 
 
 def observe(
-    ch: ClickHouse, tenant: str, definition: KpiDefinition, basis: str, periods: Sequence[Period], part: Part, tz: str
+    ch: ClickHouse,
+    tenant: str,
+    definition: KpiDefinition,
+    basis: str,
+    periods: Sequence[Period],
+    part: Part,
+    tz: str,
+    values_read: int = VALUES_READ,
 ) -> list[Observed]:
-    """The samples of one KPI in the periods, in their order; tz: the zone in which its expressions count days."""
-    return observe_all(ch, tenant, [Cell(definition, basis, one) for one in periods], part, tz)
+    """The samples of one KPI in the periods, in their order; the rest as of `observe_all`."""
+    return observe_all(ch, tenant, [Cell(definition, basis, one) for one in periods], part, tz, values_read)
 
 
-def observe_all(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz: str) -> list[Observed]:
-    """The samples of many KPIs, each view read once (twice where percentiles are among them)."""
+def observe_all(
+    ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz: str, values_read: int = VALUES_READ
+) -> list[Observed]:
+    """The samples of many KPIs, each view read once (twice where percentiles are among them).
+
+    tz: the zone in which expressions count days. values_read: how many values of a percentile are kept.
+    """
     found: dict[Cell, Observed] = {}
     by_view: dict[str, list[Cell]] = {}
     for cell in dict.fromkeys(cells):
         by_view.setdefault("" if cell.definition.level else cell.definition.view, []).append(cell)
     for name, wanted in by_view.items():
         if name:
-            found |= _of_view(ch, tenant, wanted, part, tz)
+            found |= _of_view(ch, tenant, wanted, part, tz, values_read)
         else:
             for cell in wanted:
                 found[cell] = of_buckets(ch, tenant, cell, part)
@@ -111,7 +123,9 @@ def data_through(ch: ClickHouse, tenant: str, definition: KpiDefinition) -> date
 # --- views ---
 
 
-def _of_view(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz: str) -> dict[Cell, Observed]:
+def _of_view(
+    ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz: str, values_read: int
+) -> dict[Cell, Observed]:
     statistics = {cell: _measure(cell) for cell in cells}
     sums: dict[Cell, _Sums] = {}
     for daily in (False, True):
@@ -119,7 +133,7 @@ def _of_view(ch: ClickHouse, tenant: str, cells: Sequence[Cell], part: Part, tz:
         rows = _read(ch, tenant, "value_sums", kept, part, tz, {"daily": int(daily)})
         sums |= {cell: _sums(row) for cell, row in rows.items()}
     ordered = {cell: one for cell, (one, kind) in statistics.items() if kind in QUANTILES}
-    values = _read(ch, tenant, "value_values", ordered, part, tz, {"most": VALUES_READ})
+    values = _read(ch, tenant, "value_values", ordered, part, tz, {"most": values_read})
     out = {}
     for cell, (_, statistic) in statistics.items():
         one = sums.get(cell, _Sums())

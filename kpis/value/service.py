@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from core import Clock
 from core.errors import Conflict, InvalidInput, NotFound
-from kpis.definitions import KpiDefinition, TenantKpis
+from kpis.definitions import KpiDefinition, TenantKpis, wrong_target
 from kpis.exports.report import Report
 from kpis.value.answers import Asked, Comparison, Frozen, Kpi, Outlook, Rollout, Side, SinceBaseline, TowardsTarget
 from kpis.value.baselines import Baseline, BaselineKey, Baselines, OtherVersion
@@ -278,7 +278,7 @@ class ValueService:
     ) -> TowardsTarget:
         """The last `days` local days against the target, the definition's where none is given.
 
-        Raises InvalidInput without a target, and for days outside 14 to 366.
+        Raises InvalidInput without a target or for one that the KPI cannot have, and for days outside 14 to 366.
         """
         if not 14 <= days <= LONGEST_TREND_DAYS:
             raise InvalidInput(f"days must be 14 to {LONGEST_TREND_DAYS}, got {days!r}", hint="56 is eight whole weeks")
@@ -287,6 +287,8 @@ class ValueService:
         wanted = definition.target if target is None else target
         if wanted is None:
             raise InvalidInput(f"{definition.id} has no target", hint="give one: target=…")
+        if why := wrong_target(definition.unit, wanted):
+            raise InvalidInput(f"target: {why}", hint="a target is in the KPI's own unit")
         history, _ = self._history(tenant, found, timedelta(days=days))
         until = self._midnight(tenant)
         (seen,) = self._observe(tenant, found, period(until - timedelta(days=days), until))

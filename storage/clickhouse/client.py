@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import re
 import secrets
 import threading
 import time
@@ -35,6 +36,7 @@ FLOOR = (25, 8)
 """The oldest server that knows `format_schema_source`."""
 
 QUERY_HANDLES = 4
+_PLACEHOLDER = re.compile(r"\{\s*\w+\s*:")
 SESSION_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
     "session_timezone": "UTC",
@@ -177,7 +179,7 @@ class ClickHouse:
         """Runs a statement that answers with rows; `params` are bound by the engine as `{name:Type}`."""
         started = time.perf_counter()
         with self._handle(self._queries) as client:
-            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            result = client.query(sql, parameters=_bound(sql, params), settings=dict(settings or {}))
             rows = [tuple(row) for row in result.result_rows]
         return QueryResult(tuple(result.column_names), rows, (time.perf_counter() - started) * 1000)
 
@@ -186,7 +188,7 @@ class ClickHouse:
     ) -> None:
         """Runs a statement that answers with nothing: DDL, INSERT … SELECT."""
         with self._handle(self._queries) as client:
-            client.command(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            client.command(sql, parameters=_bound(sql, params), settings=dict(settings or {}))
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
@@ -272,3 +274,11 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
         inserts=settings.writers + 1,  # one for rows that are no telemetry
         timeouts=Timeouts(settings.clickhouse_connect_timeout_s, settings.clickhouse_answer_timeout_s),
     )
+
+
+def _bound(sql: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the engine is to bind; nothing for a statement without a placeholder.
+
+    Of such a one the client would fill in `%` itself, and a percent sign of the statement is no place for anything.
+    """
+    return dict(params or {}) if _PLACEHOLDER.search(sql) else {}

@@ -8,13 +8,24 @@ from datetime import datetime, timedelta
 
 from core import NotFound
 from dashboards import KpiReading
-from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart
+from dashboards.kpi_reads import CaseList, CaseRow, KpiStory, SplitPart, Undelivered
 from dashboards.kpi_state import KpiState
 from dashboards.reads import KpiValue
 from tests.browser.standin import TODAY, StandIn
 
 CHANNELS = (("web", 0.931, 700), ("store", 0.958, 240), ("", 0.9, 20))
 MISSED = tuple(f"ORD-{number:03}" for number in range(60))
+WITHDRAWN = "lines that the customer withdrew"
+UNDELIVERED = (
+    Undelivered(
+        "Weekly numbers", TODAY + timedelta(hours=6), "email cfo@example.com", "the mail server refused it: 550", 1,
+        None, TODAY - timedelta(days=7) + timedelta(hours=6),
+    ),
+    Undelivered(
+        "Edges", TODAY + timedelta(hours=7), "webhook https://example.com", "no answer: ReadTimeout", 3,
+        TODAY + timedelta(hours=9, minutes=42), None,
+    ),
+)  # fmt: skip
 
 
 class KpiStandIn(StandIn):
@@ -43,7 +54,7 @@ class KpiStandIn(StandIn):
     def kpi_cases(self, tenant: str, state: KpiState, story: KpiStory) -> CaseList:
         role = state.role or "misses"
         first = int(state.after or 0)
-        reason = "lines that the customer withdrew" if role == "excluded" else ""
+        reason = WITHDRAWN if role == "excluded" else ""
         cases = [
             CaseRow(
                 "order-to-cash", case, f"{case}/L1", "", TODAY + timedelta(hours=8), 0.0, 1.0, state.value or "", reason
@@ -51,10 +62,13 @@ class KpiStandIn(StandIn):
             for case in (MISSED[:3] if role == "excluded" else MISSED)[first : first + 25]
         ]
         following = str(first + 25) if role != "excluded" and first + 25 < len(MISSED) else ""
-        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((reason, 3),), cases, True, following)
+        return CaseList(role, {"counted": 1000, "open": 31, "excluded": 3}, ((WITHDRAWN, 3),), cases, True, following)
 
     def kpi_problems(self, tenant: str) -> Sequence[str]:
         return ("orders_placed.toml:2: target: input should be a valid number. In force: nothing of it.",)
+
+    def undelivered(self, tenant: str) -> Sequence[Undelivered]:
+        return UNDELIVERED
 
 
 class NotSplit(KpiStandIn):

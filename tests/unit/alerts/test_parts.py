@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 import alerts
 import control
 from alerts.impact import Waiting, impact_annotations
-from alerts.notifier import RetryPolicy, retry_after_s
+from alerts.notifier import RetryPolicy
 from alerts.payload import Status, fingerprint, message_id
 from alerts.rules import QueueSelector
 from alerts.sources import _queue_reading
@@ -54,25 +54,6 @@ def test_message_ids() -> None:
         message_id("t", "r", "s", NOW, Status.RESOLVED),
     }
     assert len(others | {base}) == 6
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("99999999999999999999", 3600.0),
-        ("²", None),
-        ("Mon, 02 Mar 2026 09:00:30 GMT", 30.0),
-        ("Mon, 02 Mar 2026 08:00:00 GMT", 0.0),
-        ("Tue, 03 Mar 2026 09:00:00 GMT", 3600.0),
-    ],
-)
-def test_retry_after(header: str, seconds: float | None) -> None:
-    assert retry_after_s(header, NOW) == seconds
 
 
 def test_the_default_retries_last_for_a_working_day() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -20,10 +21,11 @@ from api.lock import data_directory
 from collector.ledger import Ledger, LedgerKey, Outcome
 from collector.settled import Difference, mark
 from collector.wal import file_name
-from core import ManualClock, Role, Settings, load_settings
+from core import InvalidInput, ManualClock, Role, Settings, load_settings
 from storage import ClickHouse, StateDb, migrate_state, open_state
 from tests.unit.api.service import NOW, Api
 from tests.unit.api.test_routes import refused
+from tests.unit.kpis_deliveries.world import World
 
 
 def seen(report: Report) -> dict[str, Finding]:
@@ -140,6 +142,31 @@ def test_a_key_that_ends_soon(settings: Settings, clock: ManualClock, state: Sta
     assert found.seen == f"collector of store 7 ({ending.prefix}) ends in 3 d"
     clock.advance(4 * 86_400)
     assert seen(examine(Subject(settings, clock, state=state)))["keys.expiry"].status is Status.OK
+
+
+def test_a_report_that_failed_is_seen_on_a_stopped_service(
+    settings: Settings, clock: ManualClock, state: StateDb, tmp_path: Path
+) -> None:
+    """Of subscriptions that are there: what was taken out troubles nobody."""
+    world = World(state, tmp_path, 'kind = "webhook", url = "https://example.com/s3cret", secret_env = "REPORT_NONE"')
+    world.tick()
+    world.problem = InvalidInput("no such grain")
+    world.tick(86_400)
+    folder = tmp_path / "all" / "acme"
+    folder.mkdir(parents=True)
+    shutil.copy(world.folder / "a.toml", folder)
+    stopped = Subject(settings.model_copy(update={"reports_dir": tmp_path / "all"}), clock, state=state)
+    found = seen(examine(stopped))["jobs.reports"]
+    assert (found.status, found.facts) == (Status.FAIL, {"reports": 1, "in_trouble": 1})
+    assert found.seen == (
+        "acme/weekly: its file failed after 1 attempt: it cannot be rendered: no such grain (last delivered: never)"
+    )
+    (folder / "a.toml").write_text("[[")
+    found = seen(examine(stopped))["jobs.reports"]
+    assert found.status is Status.WARN
+    assert found.seen.startswith("acme: a newer set of subscriptions is not in force: a.toml: cannot be read as TOML")
+    (folder / "a.toml").unlink()
+    assert "jobs.reports" not in seen(examine(stopped))
 
 
 def test_another_revision(settings: Settings, clock: ManualClock, state: StateDb) -> None:

@@ -194,6 +194,16 @@ def test_the_command_line_checks_a_folder_of_tenants(tmp_path: Path) -> None:
         ("orders_placed/cases", {"value": "x"}, 400, "value needs the dimension"),
         ("orders_placed/cases", {"after": "x"}, 400, "after is not what a page gave"),
         ("queue_age/cases", {}, 400, "queue_age is computed by a statement"),
+        ("orders_placed/series", {"dimension": "x"}, 400, "orders_placed stores no dimension beside its total"),
+        (
+            "integration_failure_rate/series",
+            {"dimension": "x"},
+            400,
+            "stores no dimension 'x'",
+        ),
+        ("on_time_in_full/burn-down", {"target": "97"}, 400, "target: a ratio is 0 to 1 (97 % is 0.97), got 97"),
+        ("on_time_in_full/series", {"start": "2026-03-01T00:00:00 01:00"}, 400, "query.start: Input should be a valid"),
+        ("on_time_in_full/compare", {"end": "yesterday"}, 400, "query.end: Input should be a valid datetime"),
     ],
 )
 def test_a_wrong_question_says_what_to_do(

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.doctor import Finding, Status, examine_running
+from api.reads import ServiceReads
 from api.schedule import MISFIRE_GRACE_S, JobSchedule
 from core import ConfigurationError, Role, load_settings
 from storage import ClickHouse
@@ -118,6 +120,17 @@ def opsintel(api: Api, *arguments: str) -> Any:
     return CliRunner(env={"COLUMNS": "250"}).invoke(app, ["kpi", "reports", *arguments, *through])
 
 
+def doctor_on_reports(api: Api) -> Finding:
+    (found,) = [one for one in examine_running(api.services).findings if one.id == "jobs.reports"]
+    return found
+
+
+def test_while_all_arrives_the_doctor_is_content(api: Api) -> None:
+    told = doctor_on_reports(api)
+    assert (told.status, told.seen) == (Status.OK, "4 reports, none in trouble")
+    assert ServiceReads(api.services).undelivered(api.shop.tenant) == []
+
+
 def test_a_failure_is_seen_on_every_face_and_mended_by_hand(api: Api) -> None:
     with full(api):
         run = opsintel(api, "run-now", "daily-xlsx").output.partition(":")[0]
@@ -134,6 +147,20 @@ def test_a_failure_is_seen_on_every_face_and_mended_by_hand(api: Api) -> None:
     text = api.get("/metrics").text
     assert 'opsintel_report_items{kind="directory",state="retry"} 1.0' in text
     assert 'opsintel_report_attempts_total{kind="directory",outcome="retry"} 1.0' in text
+    assert f'opsintel_report_undelivered{{report="daily-xlsx",tenant="{api.shop.tenant}"}} 1.0' in text
+    assert f'opsintel_report_last_delivery_timestamp_seconds{{report="daily-pdf",tenant="{api.shop.tenant}"}}' in text
+    assert f'opsintel_report_undelivered{{report="daily-xlsx",tenant="{api.other.tenant}"}}' not in text
+    told = doctor_on_reports(api)
+    assert told.status is Status.WARN
+    assert told.seen.startswith(
+        f"{api.shop.tenant}/daily-xlsx: to directory daily/xlsx is tried again at 06:01 UTC: the folder cannot be "
+    )
+    assert told.seen.endswith("(last delivered: 2026-03-03 06:00 UTC)")
+    (missing,) = ServiceReads(api.services).undelivered(api.shop.tenant)
+    assert (missing.title, missing.target) == (f"Daily numbers of {api.shop.mark}", "directory daily/xlsx")
+    assert missing.why == letter["detail"]
+    assert missing.next_try is not None
+    assert ServiceReads(api.services).undelivered(api.other.tenant) == []
     assert opsintel(api, "retry", run).output == f"{run}: 1 due now\n"
     api.services.reports.tick()
     assert api.get(f"{PATH}/runs", failed=True).json() == {"runs": []}
@@ -186,6 +213,10 @@ def test_a_wrong_file_is_told_and_leaves_the_set_in_force(api: Api) -> None:
     assert [one["id"] for one in found["reports"]] == ["daily-pdf", "daily-xlsx"]
     assert "not in force: wrong.toml" in opsintel(api, "list").output
     assert "opsintel_report_wrong_folders 1.0" in api.get("/metrics").text
+    told = doctor_on_reports(api)
+    assert (told.status, "not in force: wrong.toml: report 'wrong': format" in told.seen) == (Status.WARN, True)
+    (missing,) = ServiceReads(api.services).undelivered(api.shop.tenant)
+    assert (missing.title, missing.why) == ("A newer set of reports is not in force", found["problem"])
     api.services.reports.tick()
     file.unlink()
     assert listed(api)["problem"] == ""

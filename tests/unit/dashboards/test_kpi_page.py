@@ -72,6 +72,7 @@ def test_cases_lead_to_the_process_page() -> None:
     assert "/process?stream=order-to-cash&case=ORD-000" in cases
     assert "lines that the customer withdrew" in cases
     first = str(shown(KpiState("fill_rate"))["cases"])
+    assert "3: lines that the customer withdrew" in first, "why some are left out is told beside the others too"
     assert "More cases" in first
     assert "Back to the first" not in first
     assert "Back to the first" in str(shown(KpiState("fill_rate", after="50"))["cases"])

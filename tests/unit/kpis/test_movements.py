@@ -191,11 +191,12 @@ def test_promotions_without_a_currency(shop: SmallShop) -> None:
 
 
 GOOD = (sale("O1", "2026-03-02T08:00", 2, "100"), credit("R1", "2026-03-02T09:00", 1, "50"))
+NO_CURRENCY = "a known currency, or in another than the tenant's"
 WRONG = {
-    "no currency": (sale("B", "2026-03-02T08:00", 2, "70", currency=""), "a known currency"),
-    "ISO's code for none": (sale("B", "2026-03-02T08:00", 2, "70", currency="XXX"), "a known currency"),
-    "a code that is none": (sale("B", "2026-03-02T08:00", 2, "70", currency="ZZZ"), "a known currency"),
-    "a lower case code": (credit("B", "2026-03-02T08:00", 2, "70", currency="eur"), "a known currency"),
+    "no currency": (sale("B", "2026-03-02T08:00", 2, "70", currency=""), NO_CURRENCY),
+    "ISO's code for none": (sale("B", "2026-03-02T08:00", 2, "70", currency="XXX"), NO_CURRENCY),
+    "a code that is none": (sale("B", "2026-03-02T08:00", 2, "70", currency="ZZZ"), NO_CURRENCY),
+    "a lower case code": (credit("B", "2026-03-02T08:00", 2, "70", currency="eur"), NO_CURRENCY),
     "a negative quantity": (sale("B", "2026-03-02T08:00", -2, "70"), "a negative amount or quantity"),
     "a negative amount": (credit("B", "2026-03-02T08:00", 2, "-70"), "a negative amount or quantity"),
     "no amount": (told(O2C, "B", "order.line.placed", "2026-03-02T08:00", 2, order_line_id="L1"), "an amount"),

@@ -12,6 +12,7 @@ import pytest
 from core import ManualClock, load_settings
 from kpis import KpiJobs, load_catalogue
 from kpis.brand import Brand
+from kpis.checking import wrong_expressions
 from kpis.drill import drill
 from kpis.expressions import refusal
 from kpis.meanings import Meanings
@@ -193,6 +194,17 @@ def test_a_kpi_of_ones_own(home: Home) -> None:
         ("web_orders.toml", OWN.replace('view = "orders"', 'source = "otel_traces"'), "web_orders.toml:9: source: a d"),
         ("web_orders.toml", OWN.replace('view = "orders"', 'view = "order"'), "web_orders.toml:9: view: there"),
         ("other.toml", OWN, "other.toml:2: id: must be the file's name 'other'"),
+        ("web_orders.toml", "a = " + "[" * 3000 + "]" * 3000, "web_orders.toml: not TOML: it is nested too deep"),
+        ("tenant.toml", 'currency = "ZZZ"\n', "tenant.toml:1: currency: a currency is a code of ISO"),
+        ("on_time_delivery.toml", "target = 97\n", "on_time_delivery.toml:1: target: a ratio is 0 to 1 (97 %"),
+        ("orders_placed.toml", "target = -1\n", "orders_placed.toml:1: target: a count is 0 or more, got -1"),
+        ("web_orders.toml", "target = nan" + OWN, "web_orders.toml:1: target: input should be a finite number"),
+        ("web_orders.toml", "target = 97" + OWN.replace('"count"', '"ratio"'), "web_orders.toml:1: target: a ratio is"),
+        ("web_orders.toml", OWN.replace('["day"]', '["day", "day"]'), "web_orders.toml:10: grains: a grain is"),
+        ("web_orders.toml", OWN.replace("Orders from", "x" * 200), "web_orders.toml:4: name: string should have"),
+        ("web_orders.toml", OWN.replace("Channel = 'web'", "Channel"), "web_orders.toml:18: numerator: 'Channel': it"),
+        ("web_orders.toml", OWN.replace('at = "PlacedAt"', 'at = "5"'), "web_orders.toml:16: at: '5': it gives UInt8"),
+        ("web_orders.toml", OWN.replace("FailedAt IS NOT NULL", "Channel"), "web_orders.toml:24: excluded.0.when: 'Ch"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_names_its_line_and_changes_nothing(home: Home, name: str, text: str, said: str) -> None:
@@ -204,6 +216,22 @@ def test_a_wrong_file_names_its_line_and_changes_nothing(home: Home, name: str, 
     (home.folder / name).unlink()
     home.definitions.refresh()
     assert home.definitions.problems() == ()
+
+
+@pytest.mark.parametrize("numerator", ["Channel LIKE '%eb'", "(Lines % 2)", "Channel = '%s'", "Channel = '%(tenant)s'"])
+def test_a_percent_sign_is_one(home: Home, numerator: str) -> None:
+    assert home.write("web_orders.toml", OWN.replace("Channel = 'web'", numerator)) == []
+    assert "web_orders" in home.ids
+
+
+def test_a_folder_that_is_checked_by_hand_is_guarded_as_a_tenants_is(home: Home, tmp_path: Path) -> None:
+    """Else it is called right, and refused by the service."""
+    folder = tmp_path / "by-hand"
+    folder.mkdir()
+    (folder / "web_orders.toml").write_text(OWN.replace("Channel = 'web'", "length(file('/etc/passwd'))"))
+    (found,) = wrong_expressions(home.ch, load_catalogue(folder), folder)
+    assert "web_orders.toml:18: numerator: " in found
+    assert "file() is none of the functions" in found
 
 
 def test_after_a_start_the_right_files_are_in_force_and_the_wrong_ones_are_told(home: Home) -> None:

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import ConfigurationError, Conflict, InvalidInput, NotFound, Settings, StoreUnavailable, load_settings
+from core.sending import Delivered, Result
 from kpis.deliveries import Sender, State, load_subscriptions
-from kpis.deliveries.parcels import Delivered, Parcel, Result
+from kpis.deliveries.parcels import Parcel
 from kpis.deliveries.states import TRANSITIONS, Input, advance
 from kpis.deliveries.subscriptions import Target, target_key
 from storage import StateDb, open_state
@@ -437,6 +438,10 @@ def test_a_folder_of_a_target_that_leads_out_by_a_link_is_refused(state: StateDb
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+HOOK = 'secret_env = "REPORT_HOOK"'
+S3 = 'access_key_env = "REPORT_KEY", secret_key_env = "REPORT_SECRET"'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -450,6 +455,13 @@ def test_a_folder_of_a_target_that_leads_out_by_a_link_is_refused(state: StateDb
         ("last_day", "last_0_days", "period"),
         ('path = "out"', 'path = "out", password = "hunter2"', "password"),
         (FOLDER, 'kind = "webhook", url = "https://x.example", secret_env = "PATH"', "PATH"),
+        ('"out"', '"a\\nb"', "to.0.directory.path: must be relative"),
+        (FOLDER, f'kind = "webhook", url = "https://u:hunter2@x.example", {HOOK}', "must not carry credentials"),
+        (FOLDER, f'kind = "webhook", url = "https://x.example/hunter2#a", {HOOK}', "must be an http or https URL"),
+        (FOLDER, f'kind = "webhook", url = "https://x.example:99999/hunter2", {HOOK}', "to.0.webhook.url: "),
+        (FOLDER, f'kind = "webhook", url = "https://x.exa\\nmple", {HOOK}', "to.0.webhook.url: "),
+        (FOLDER, f'kind = "webhook", url = "https://x.exa mple", {HOOK}', "to.0.webhook.url: "),
+        (FOLDER, f'kind = "s3", bucket = "abc", prefix = "../x/", {S3}', "to.0.s3.prefix: "),
         ("line_fill_rate", "line_fil_rate", "there is no KPI 'line_fil_rate'; did you mean line_fill_rate?"),
     ],
 )
@@ -469,6 +481,12 @@ def test_a_wrong_file_is_named_and_leaves_the_set_in_force(
     world.jobs.run_now("weekly")
     world.tick()
     assert world.states() == [State.SENT]
+
+
+def test_a_file_that_is_nested_too_deep_is_wrong_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("a = " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(ConfigurationError, match=r"a\.toml: cannot be read as TOML: it is nested too deep"):
+        load_subscriptions(tmp_path)
 
 
 @pytest.mark.parametrize(("state_", "given_"), list(itertools.product(State, Input)))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpis.exports.report import ReportSeries
 from kpis.exports.text_cells import CELL_LIMIT, csv_text, plain_text, sheet_names
+from kpis.exports.xlsx import write_xlsx
+from tests.unit.kpis_exports.reports import day, kpi, report
 
 FORMULAS = [
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0", "＝1+1", "＋1", "－1", "＠SUM(A1)",
@@ -57,3 +64,15 @@ def test_names_of_sheets_are_legal_and_unique() -> None:
     for name in found:
         assert 0 < len(name.encode("utf-16-le")) // 2 <= 31
         assert not set(name) & set("[]:*?/\\'")
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, "=Definitions!$A$1", "Definitions!A1", "'[x.xlsx]a'!B2", "a!b", "Why! A1"])
+def test_the_name_of_a_chart_or_a_line_refers_to_no_cell(text: str) -> None:
+    """A name of a part comes from outside, and the writer takes what looks like a reference for one."""
+    part = ReportSeries("", "", [day(0, 0.5)], "edge", text)
+    file = io.BytesIO()
+    write_xlsx(report(kpi(name=text, series=(part,))), file)
+    chart = zipfile.ZipFile(file).read("xl/charts/chart1.xml").decode()
+    referred = {re.sub(r"!\$[A-Z]+\$\d+$", "", one) for one in re.findall(r"<c:f>(.*?)</c:f>", chart)}
+    assert len(referred) == 1, "its own sheet alone"
+    assert len(re.findall(r"<c:tx><c:(?:v|rich)>", chart)) == 3, "title, line and target are texts"

@@ -87,7 +87,7 @@ def test_a_brand_that_cannot_be_used_is_told(brand: Brand, message: str) -> None
     [
         (0.9731, "ratio", "97.3 %"), (0.0004, "ratio", "0.04 %"), (0.99999, "ratio", "> 99.99 %"),
         (187200, "seconds", "2 d 4 h"), (12340.4, "money", "€ 12,340"), (-0.0, "count", "0"),
-        (-0.001, "per_case", "0.00"), (1234567, "count", "1,234,567"), (None, "ratio", "–"),
+        (-0.0001, "per_case", "0"), (1.25, "per_case", "1.25"), (1234567, "count", "1,234,567"), (None, "ratio", "–"),
     ],
 )  # fmt: skip
 def test_formats(value: float | None, unit: str, text: str) -> None:

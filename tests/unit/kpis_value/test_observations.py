@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from kpis import load_catalogue, series
-from kpis.value import observations
 from kpis.value.observations import NO_CASES, Cell, Observed, observe, observe_all
 from kpis.value.questions import Part, Period, part
 from kpis.value.samples import MeanSample, ProportionSample, QuantileSample, RatioSample
@@ -75,11 +74,11 @@ def test_percentiles_keep_every_value(filled: Filled) -> None:
     assert p90.estimate == pytest.approx(seconds[int(0.9 * (len(seconds) - 1))], abs=3600)
 
 
-def test_many_values_are_thinned_by_the_engine_as_here(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_values_are_thinned_by_the_engine_as_here(filled: Filled) -> None:
     everything = Period(START, START + 60 * DAY)
     whole = seen(filled, "order_cycle_time", "median", everything).sample
-    monkeypatch.setattr(observations, "VALUES_READ", 50)
-    thin = seen(filled, "order_cycle_time", "median", everything)
+    kpi = CATALOGUE.get("order_cycle_time")
+    (thin,) = observe(filled.ch, filled.tenant, kpi, "median", [everything], WHOLE, "UTC", values_read=50)
     assert isinstance(whole, QuantileSample)
     assert isinstance(thin.sample, QuantileSample)
     assert (thin.sample.n, len(thin.sample.values)) == (whole.n, 50)
