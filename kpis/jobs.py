@@ -117,14 +117,14 @@ class KpiJobs:
     def _backfill_source(
         self, tenant: str, definition: KpiDefinition, calendar: Calendar, start: datetime, end: datetime, now: datetime
     ) -> RunReport:
-        asked = {"tenant": tenant, "tz": calendar.timezone, "since": sql_time(EPOCH)}
+        asked = {**definition.parameters, "tenant": tenant, "tz": calendar.timezone, "since": sql_time(EPOCH)}
         touched = self._ch.query(definition.touched_sql, asked, LIMITS).rows
         report = RunReport(computed=1)
-        places: dict[Grain, int] = {"hour": 0, "day": 1}
-        for grain in definition.grains:
-            found = {as_utc(row[places[grain]]) for row in touched}
-            found |= {at for stored, at in self._stored(tenant, definition) if stored == grain}
-            for chunk in chunks(at for at in found if start <= at < end):
+        starts = _buckets_of(touched, calendar)
+        for grain, at in self._stored(tenant, definition):
+            starts[grain].add(at)
+        for grain in sorted(definition.grains, key=ORDER.index):
+            for chunk in _together(grain, (at for at in starts[grain] if start <= at < end)):
                 rows = self._bucket_rows(tenant, definition, calendar, grain, chunk, now, now)
                 self._ch.insert_rows("kpi_values", COLUMNS, rows)
                 report += RunReport(buckets=len(chunk), rows=len(rows))
@@ -210,17 +210,13 @@ class KpiJobs:
             {**definition.parameters, "tenant": tenant, "tz": calendar.timezone, "since": sql_time(since)},
             LIMITS,
         ).rows
-        starts: dict[Grain, set[datetime]] = {
-            "hour": {as_utc(hour) for hour, _ in touched},
-            "day": {as_utc(day) for _, day in touched},
-        }
-        starts |= {grain: {calendar.start(grain, day) for day in starts["day"]} for grain in SUMMED}
+        starts = _buckets_of(touched, calendar)
         if reached is None:  # buckets of another calendar must not stay
             for grain, start in self._stored(tenant, definition):
                 starts[grain].add(start)
         report = RunReport(computed=1)
         for grain in sorted(definition.grains, key=ORDER.index):
-            for chunk in [[one] for one in sorted(starts[grain])] if grain in SUMMED else chunks(starts[grain]):
+            for chunk in _together(grain, starts[grain]):
                 if self._stopping.is_set():
                     return report
                 rows = self._bucket_rows(tenant, definition, calendar, grain, chunk, through, now)
@@ -297,6 +293,20 @@ class KpiJobs:
         key = (tenant, definition.id, definition.version, "", "", calendar.name, RUN, EPOCH)
         row = (*key, None, 0.0, 0.0, 0, 0, 0, through, now)
         self._ch.insert_rows("kpi_values", COLUMNS, [row])
+
+
+def _buckets_of(touched: Iterable[Sequence[Any]], calendar: Calendar) -> dict[Grain, set[datetime]]:
+    """The buckets by grain that rows of (hour, day) lie in."""
+    starts: dict[Grain, set[datetime]] = {"hour": set(), "day": set()}
+    for hour, day in touched:
+        starts["hour"].add(as_utc(hour))
+        starts["day"].add(as_utc(day))
+    return starts | {grain: {calendar.start(grain, day) for day in starts["day"]} for grain in SUMMED}
+
+
+def _together(grain: Grain, starts: Iterable[datetime]) -> Iterable[list[datetime]]:
+    """Buckets that one statement computes: a week or a month is added up alone."""
+    return [[one] for one in sorted(starts)] if grain in SUMMED else chunks(starts)
 
 
 def chunks(starts: Iterable[datetime]) -> Iterator[list[datetime]]:

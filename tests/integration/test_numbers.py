@@ -359,6 +359,7 @@ def everything(product: Product, tenant: str) -> dict[str, Any]:
                             if key not in ("computed_at", "data_through")
                         }
                         for one in values
+                        if one["sample_size"] or one["excluded"] or one["open_cases"]  # else it was emptied
                     ]
     for stream in product.get("processes", tenant)["streams"]:
         found[stream] = _rounded(product.get(f"processes/{stream}/summary", tenant))

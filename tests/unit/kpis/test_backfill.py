@@ -157,3 +157,17 @@ def test_a_bucket_without_a_fact_is_emptied(
     assert all(start < april for _, _, _, start in stored(clickhouse, tenant).keys() - once.keys())
     assert not jobs.recompute_all().failures
     assert stored(clickhouse, tenant) == once
+
+
+def test_every_definition_with_a_statement_of_its_own_can_be(
+    clickhouse: ClickHouse, state: StateDb, tenant: str, clock: ManualClock
+) -> None:
+    """Some of their statements take parameters."""
+    load_calls(clickhouse, tenant, [Call("a->b", clock.now(), 1, True), Call("a->b", clock.now(), 2)], clock.now())
+    jobs = KpiJobs(clickhouse, clock, load_catalogue().chosen(lambda one: bool(one.source)), [tenant])
+    jobs.run_once()
+    once = stored(clickhouse, tenant)
+    spoil(clickhouse, tenant, clock)
+    steps = jobs.backfill_steps(tenant, (), clock.now() - timedelta(days=9), clock.now() + timedelta(days=1))
+    Backfill(state, clock, ("statements",), 2).run(steps)
+    assert stored(clickhouse, tenant) == once
