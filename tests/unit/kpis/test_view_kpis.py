@@ -20,6 +20,7 @@ from kpis.checking import wrong_expressions
 from kpis.drill import drill
 from kpis.periods import Calendar
 from kpis.view_jobs import ViewJobs
+from kpis.views import VIEWS
 from storage import ClickHouse
 from tests.unit.kpis.events import Call, Event, load_calls, load_events, moment
 
@@ -67,6 +68,14 @@ class Shop:
             load_events(self.ch, self.tenant, some, self.clock.now(), segment=self.takes, table=table)
         self.clock.advance(1)
         assert not self.jobs.run_once().failures
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all views, as they stand."""
+        found = {}
+        for view in VIEWS:
+            text = f"SELECT * EXCEPT (TenantId, Version, Gone) FROM {view.table} FINAL WHERE TenantId = {{t:String}}"
+            found[view.name] = sorted(self.ch.query(text, {"t": self.tenant}).rows, key=repr)
+        return found
 
     def value(self, kpi: str, basis: str, at: str, grain: str = "day") -> KpiValue | None:
         found = series(self.ch, self.tenant, kpi, basis, "", grain, moment(at), moment(at) + timedelta(seconds=1))
@@ -365,6 +374,50 @@ def test_a_correction_takes_a_bucket_away(shop: Shop) -> None:
     shop.take(order("O1", "2026-03-05T08:00", event_id="x1"))
     assert shop.told("orders_placed", "", "2026-03-02T00:00") == (None, 0, 0, 0)
     assert shop.told("orders_placed", "", "2026-03-05T00:00") == (1, 1, 0, 0)
+
+
+def test_what_is_told_again_under_another_name_changes_the_views_that_had_it(shop: Shop) -> None:
+    """Goods that were said to be shipped were only packed."""
+    shop.take(
+        order("O1", "2026-03-02T08:00"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+        told(O2C, "O1", "order.line.shipped", "2026-03-03T08:00", 2, order_line_id="L1", event_id="same"),
+    )
+    assert shop.told("fill_rate", "line", "2026-03-02T00:00") == (1.0, 1, 0, 0)
+    shop.take(told(O2C, "O1", "order.packed", "2026-03-03T08:00", event_id="same"))
+    assert shop.told("fill_rate", "line", "2026-03-02T00:00") == (None, 0, 0, 1)
+    assert shop.told("pick_and_pack_time", "median", "2026-03-03T00:00")[1] == 0
+    made = shop.rows()
+    shop.jobs.recompute_all()
+    assert shop.rows() == made
+
+
+def test_rows_made_piece_by_piece_are_those_made_at_once(shop: Shop) -> None:
+    """Each view has the subjects of its streams alone, and none that nobody speaks of any more."""
+    events = [
+        order("O1", "2026-03-02T08:00", channel="web"),
+        line("O1", 1, "2026-03-02T08:00", 2),
+        line("O1", 2, "2026-03-02T08:00", 1),
+        told(P2P, "P1", "purchase_order.sent", "2026-03-02T08:00", 5, amount="50", supplier_id="S1"),
+        told(RETURNS, "R1", "return.requested", "2026-03-02T08:00", 1, order_id="O1"),
+        told(REPLENISH, "F1", "replenishment.triggered", "2026-03-02T08:00", replenishment_id="F"),
+        told("stock", "A/B", "stock.depleted", "2026-03-02T08:00", sku="A", location_id="B", stock_level="0"),
+        sent("O1", 1, "2026-03-03T08:00", 2),
+        told(O2C, "O1", "order.cancelled", "2026-03-03T10:00", cancel_reason="customer"),
+        told(P2P, "P1", "goods.received", "2026-03-04T08:00", 5),
+        told(RETURNS, "R1", "return.received", "2026-03-05T08:00", 1),
+        told("stock", "A/B", "stock.replenished", "2026-03-03T08:00", 3, sku="A", location_id="B", stock_level="3"),
+    ]
+    for at in range(0, len(events), 3):
+        shop.take(*events[at : at + 3], *events[:at:5])
+    made = shop.rows()
+    streams = {view: {row[0] for row in rows} for view, rows in made.items()}
+    assert streams["orders"] == streams["order_lines"] == {O2C}
+    assert streams["purchases"] == {P2P}
+    assert streams["work"] == {O2C, P2P, RETURNS, REPLENISH}
+    assert streams["stock_outs"] == {"stock"}
+    shop.jobs.recompute_all()
+    assert shop.rows() == made
 
 
 def test_purchases_returns_and_promotions(shop: Shop) -> None:
