@@ -9,7 +9,7 @@ its receipt, out of order, is not noticed by a run; `recompute_all` takes it in,
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -163,11 +163,12 @@ class KpiJobs:
 
     def _of_tenant(self, tenant: str, everything: bool) -> RunReport:
         report, kpis = RunReport(), self._kpis_of(tenant)
+        marks = {} if everything else self._marks(tenant, kpis.calendar)
         for definition in kpis.catalogue:
             if self._over:
                 return report
             if definition.source:
-                report += self._guarded(tenant, definition, kpis.calendar, everything)
+                report += self._guarded(tenant, definition, kpis.calendar, marks)
         return report + self._from_views(tenant, everything)
 
     def _from_views(self, tenant: str, everything: bool) -> RunReport:
@@ -184,18 +185,21 @@ class KpiJobs:
             return [name for (name,) in self._ch.query(load_sql("kpis", "tenants")).rows]
         return self._tenants() if callable(self._tenants) else self._tenants
 
-    def _guarded(self, tenant: str, definition: KpiDefinition, calendar: Calendar, everything: bool) -> RunReport:
+    def _guarded(
+        self, tenant: str, definition: KpiDefinition, calendar: Calendar, marks: Mapping[tuple[str, int], datetime]
+    ) -> RunReport:
         try:
-            return self._compute(tenant, definition, calendar, everything)
+            return self._compute(tenant, definition, calendar, marks.get((definition.id, definition.version)))
         except StoreUnavailable:
             raise
         except OpsintelError as problem:
             log.error("kpi failed", kpi=definition.id, tenant=tenant, error=str(problem))
             return RunReport(failures=(f"{tenant}: {definition.id}: {problem}",))
 
-    def _compute(self, tenant: str, definition: KpiDefinition, calendar: Calendar, everything: bool) -> RunReport:
+    def _compute(
+        self, tenant: str, definition: KpiDefinition, calendar: Calendar, reached: datetime | None
+    ) -> RunReport:
         now = self._clock.now()
-        reached = None if everything else self._watermark(tenant, definition, calendar)
         since = EPOCH if reached is None else max(reached - self._overlap, EPOCH)
         newest, arrived = self._ch.query(
             load_sql("kpis", f"received_{definition.source}"), {"tenant": tenant, "since": sql_time(since)}
@@ -226,11 +230,10 @@ class KpiJobs:
         self._seen[key] = sight
         return report
 
-    def _watermark(self, tenant: str, definition: KpiDefinition, calendar: Calendar) -> datetime | None:
-        reached, runs, said = self._ch.query(
-            load_sql("kpis", "watermark"), {"tenant": tenant, "kpi": definition.id, "version": definition.version}
-        ).rows[0]
-        return as_utc(reached) if runs and said == calendar.name else None
+    def _marks(self, tenant: str, calendar: Calendar) -> dict[tuple[str, int], datetime]:
+        """By KPI and version: everything received until then is in its values, by this calendar."""
+        rows = self._ch.query(load_sql("kpis", "computed_versions"), {"tenant": tenant}).rows
+        return {(kpi, int(version)): as_utc(at) for kpi, version, at, said in rows if said == calendar.name}
 
     def _stored(self, tenant: str, definition: KpiDefinition) -> list[tuple[Grain, datetime]]:
         asked = {"tenant": tenant, "ids": [definition.id], "versions": [definition.version]}

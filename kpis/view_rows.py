@@ -24,9 +24,15 @@ FACTS, TABLE, MADE, COLUMNS = "/*facts*/", "/*table*/", "/*made*/", "/*columns*/
 LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
 MANY = LIMITS | {"optimize_on_insert": 0, "insert_deduplicate": 0}
 """Rows that are written by the hundred thousand are never the same twice: their version is another."""
-FEW = LIMITS | {"max_threads": 1, "optimize_move_to_prewhere_if_final": 1, "compile_expressions": 0}
+FEW = LIMITS | {
+    "max_threads": 1,
+    "optimize_move_to_prewhere_if_final": 1,
+    "compile_expressions": 0,
+    "query_plan_merge_expressions": 0,
+}
 """For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
-thread reads them, for several views are read at once. To compile expressions takes longer than such a statement."""
+thread reads them, for several views are read at once. To compile expressions or to look for the best order of them
+takes longer than such a statement."""
 GIVEN = ("TenantId", "Version", "Gone")
 """Columns of a view that its statement does not give."""
 
