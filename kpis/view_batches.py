@@ -45,7 +45,7 @@ class Batches:
     def few(self, source: Source, selection: str, params: Mapping[str, Any]) -> Iterator[str]:
         """The table with the events of a few cases; it is emptied afterwards."""
         with self._empty() as table:
-            self._fill(table, source, selection, params, LIMITS | {"max_threads": 1}, IN_ORDER)
+            self._fill(table, source, selection, params, LIMITS, IN_ORDER)
             yield table
 
     @contextmanager
