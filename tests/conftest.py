@@ -5,6 +5,10 @@ The embedded engine allows one path per process, so tests share its tables and k
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # until everything is collected, see `pytest_collection_finish`
+
 import itertools
 import os
 import shutil
@@ -58,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, one in enumerate(LONG_FIRST) if folder.is_relative_to(one)), len(LONG_FIRST))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded is no garbage: to look through millions of such objects at every turn is much of a short test."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
