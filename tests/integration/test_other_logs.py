@@ -22,6 +22,10 @@ from tests.integration.served import environment
 from tests.integration.strange_logs import LOGS, Log
 
 
+pytestmark = pytest.mark.timeout(600)
+"""The first test waits for all commands."""
+
+
 @dataclass(frozen=True)
 class Imported:
     """A log, and what the commands said."""
@@ -36,7 +40,7 @@ def commands(folder: Path, given: list[list[str]]) -> list[dict[str, Any]]:
     """Runs the commands on the data in the folder."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.many_commands"],
-        input=json.dumps(given), cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=280,
+        input=json.dumps(given), cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=580,
         check=False, env=environment(folder, OPSINTEL_WAL_SEGMENT_AGE_MS="20"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
