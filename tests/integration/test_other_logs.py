@@ -21,7 +21,6 @@ from tests.integration.oracle_log import differences, near, summary
 from tests.integration.served import environment
 from tests.integration.strange_logs import LOGS, Log
 
-
 pytestmark = pytest.mark.timeout(600)
 """The first test waits for all commands."""
 
