@@ -21,9 +21,28 @@ demo: setup ## a simulated retailer, 14 days at once and then live, on http://12
 # Three workers keep two cores busy, because much of the time is waiting. A file stays with one worker, and files go out in
 # the order of tests/conftest.py, not by their number of tests, so that no long one is left for the end.
 WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15
+# Where this is set, every worker and every service that a test starts compiles all code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: test
-test: setup chromium test-servers lint ## everything a change must pass; some fifteen minutes on two cores
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15
+test: setup chromium test-servers ## style, types and all tests but those of `make blackbox`; some thirteen minutes on two cores
+	@$(MAKE) --no-print-directory -j 2 lint collected
+	$(PYTEST) -m "not blackbox"
+
+# Beside the linters, which keep one core busy: the workers would all compile the tests at once.
+.PHONY: collected
+collected: setup
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || $(BIN)/python -m pytest --collect-only -qq
+
+.PHONY: blackbox
+blackbox: setup chromium ## whole services, killed, flooded and attacked, and the shared checks of them; some seven minutes
+	$(PYTEST) -m blackbox
+
+# `make test` tries these on a third of the examples: one that asks the engine takes up to two seconds.
+.PHONY: properties
+properties: setup ## properties of what the engine answers, on all examples; some three minutes
+	DEEP_PROPERTIES=1 $(PYTEST) -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)
 
 .PHONY: lint
 lint: setup ## style, types and the import order of the rooms

@@ -1,6 +1,14 @@
-"""`opsintel`: the command line. Errors of ours end in one sentence and exit status 2, never in a stack trace."""
+"""`opsintel`: the command line. Errors of ours end in one sentence and exit status 2, never in a stack trace.
+
+What loads code makes many objects and hardly any garbage. To look through all of them again and again takes a sixth of
+the start, so garbage is not collected before everything is loaded, and what was loaded is not looked at afterwards.
+"""
 
 from __future__ import annotations
+
+import gc
+
+gc.disable()
 
 import sys
 from enum import StrEnum
@@ -43,6 +51,15 @@ cli_quarantine.register(app)
 cli_pollers.register(app)
 
 
+def _loaded() -> None:
+    """From here on garbage is collected."""
+    gc.freeze()
+    gc.enable()
+
+
+_loaded()
+
+
 @app.callback()
 def _root(context: typer.Context) -> None:
     settings = load_settings()
@@ -74,9 +91,11 @@ def serve(
     ] = 0,
 ) -> None:
     """Run everything: receivers, store, jobs, API and dashboards, until SIGTERM."""
+    gc.disable()
     from api.serve import serve as run
     from api.serve import serve_receivers
 
+    _loaded()
     settings = load_settings(**({"receiver_processes": processes} if processes else {}))
     if roles is Roles.RECEIVER:
         serve_receivers(settings, SystemClock(), settings.receivers or 1)
@@ -92,8 +111,10 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier demo left in the directory.")] = False,
 ) -> None:
     """Run the service with a simulated retailer pushing to it: 14 days at once, then live."""
+    gc.disable()
     from api.demo import run_demo
 
+    _loaded()
     run_demo(load_settings(), days=days, seed=seed, live=live, fresh=fresh)
 
 

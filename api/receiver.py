@@ -7,6 +7,11 @@ in one line, when its doors are open. `python -m api.receiver` is not meant to b
 
 from __future__ import annotations
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # until everything is loaded, see api.cli
+
 import os
 import signal
 import sys
@@ -35,6 +40,8 @@ def metrics_folder(settings: Settings) -> Path:
 
 def main() -> int:
     """Runs until standard input ends or SIGTERM comes; returns the exit status."""
+    gc.freeze()
+    gc.enable()
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -5,6 +5,11 @@ The embedded engine allows one path per process, so tests share its tables and k
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # until everything is collected, see `pytest_collection_finish`
+
+import functools
 import itertools
 import os
 import shutil
@@ -53,11 +58,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, or the last one runs alone while the other workers have nothing to do."""
     here = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> int:
-        folder = item.path.parent.relative_to(here)
-        return next((n for n, one in enumerate(LONG_FIRST) if folder.is_relative_to(one)), len(LONG_FIRST))
+    @functools.cache
+    def rank(folder: Path) -> int:
+        inside = folder.relative_to(here)
+        return next((n for n, one in enumerate(LONG_FIRST) if inside.is_relative_to(one)), len(LONG_FIRST))
 
-    items.sort(key=rank)
+    items.sort(key=lambda item: rank(item.path.parent))
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded is no garbage: to look through millions of such objects at every turn is much of a short test."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

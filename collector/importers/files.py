@@ -24,7 +24,6 @@ from collector.importers.ocel import OcelSource, OcelTable
 from collector.importers.ocel_json import OcelJson
 from collector.importers.ocel_sqlite import OcelSqlite
 from collector.importers.ocel_xml import OcelXml
-from collector.importers.parquet_rows import ParquetTable
 from collector.importers.rows import Table
 from collector.importers.xes_rows import XesTable
 from collector.importers.xml_reader import XmlReader
@@ -106,6 +105,8 @@ def open_table(file: Examined, mapping: ColumnMapping) -> Table:
     """Opens what `examine` has accepted. Raises InvalidInput for a file without a readable header."""
     path = file.path
     if file.kind == "parquet":
+        from collector.importers.parquet_rows import ParquetTable  # Arrow takes long to load, and few want it
+
         return ParquetTable(path)
     if file.kind.startswith("ocel-"):
         return _ocel(file, mapping)

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import httpx
 import orjson
-from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 from standardwebhooks import Webhook
 
 from core.errors import Forbidden, Unavailable
@@ -87,6 +86,8 @@ def _directory(root: Path | None, target: DirectoryTarget, parcel: Parcel) -> Re
 
 def _s3(sender: Sender, target: S3Target, parcel: Parcel) -> Result:
     """The id is in the key: Arrow passes no metadata of our own on."""
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem  # takes long to load, and few have such a target
+
     access, secret = sender.environment.get(target.access_key_env), sender.environment.get(target.secret_key_env)
     if not access or not secret:
         return RetryAfter(f"{target.access_key_env} or {target.secret_key_env} is not set")

@@ -10,9 +10,7 @@ from typing import BinaryIO
 
 from core import InvalidInput
 from kpis.exports.csv_file import write_csv
-from kpis.exports.parquet_file import write_parquet
 from kpis.exports.report import Report
-from kpis.exports.xlsx import write_xlsx
 
 
 @dataclass(frozen=True)
@@ -24,18 +22,31 @@ class ExportFormat:
     write: Callable[[Report, BinaryIO], None]
 
 
+# Typesetting, Arrow and the maker of workbooks take long to load: those who want such a file wait for it, nobody else.
 def _write_pdf(report: Report, file: BinaryIO) -> None:
-    from kpis.exports.pdf import render_pdf  # typesetting is loaded by those who want it
+    from kpis.exports.pdf import render_pdf
 
     file.write(render_pdf(report))
+
+
+def _write_parquet(report: Report, file: BinaryIO) -> None:
+    from kpis.exports.parquet_file import write_parquet
+
+    write_parquet(report, file)
+
+
+def _write_xlsx(report: Report, file: BinaryIO) -> None:
+    from kpis.exports.xlsx import write_xlsx
+
+    write_xlsx(report, file)
 
 
 FORMATS = {
     one.name: one
     for one in (
-        ExportFormat("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx),
+        ExportFormat("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _write_xlsx),
         ExportFormat("csv", "text/csv; charset=utf-8; header=present", write_csv),
-        ExportFormat("parquet", "application/vnd.apache.parquet", write_parquet),
+        ExportFormat("parquet", "application/vnd.apache.parquet", _write_parquet),
         ExportFormat("pdf", "application/pdf", _write_pdf),
     )
 }

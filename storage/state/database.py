@@ -10,19 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from core.errors import ConfigurationError, StorageError, StoreUnavailable
 from core.settings import Settings
+
+if TYPE_CHECKING:  # Alembic is loaded by those who migrate: receivers and most commands never do
+    from alembic.config import Config
 
 
 class StateDb:
@@ -89,12 +88,17 @@ def open_state(settings: Settings) -> StateDb:
 
 def state_revisions(state: StateDb) -> tuple[str, str]:
     """The revision that the database is at ("" when it is empty), and this release's newest. Changes nothing."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     head = ScriptDirectory.from_config(_config()).get_current_head() or ""
     with state.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() or "", head
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(resources.files("storage").joinpath("state")))
     return config
@@ -102,6 +106,8 @@ def _config() -> Config:
 
 def migrate_state(state: StateDb) -> None:
     """Brings the state database to the newest revision; repeating it changes nothing."""
+    from alembic import command
+
     config = _config()
     with state.begin() as connection:
         config.attributes["connection"] = connection

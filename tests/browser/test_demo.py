@@ -25,7 +25,7 @@ from tests.browser.conftest import Watched
 from tests.integration.served import environment, eventually
 from tests.support.plain_http import PLAIN
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.blackbox, pytest.mark.browser, pytest.mark.timeout(600)]
 
 DAYS = 3
 PATIENCE_S = 240.0

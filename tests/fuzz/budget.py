@@ -1,4 +1,4 @@
-"""How long fuzzing goes on: a few seconds of fixed seeds in every test run, minutes of new ones in `make fuzz`.
+"""How long fuzzing goes on: a few seconds of fixed seeds in `make blackbox`, minutes of new ones in `make fuzz`.
 
 `FUZZ_SECONDS` is the time for each door, `FUZZ_SEED` the first seed. A failure names its seed, which repeats it.
 """

@@ -23,6 +23,8 @@ from storage import ClickHouse
 from tests.fuzz.budget import LONG, rounds
 from tests.unit.api.service import Api, serving
 
+pytestmark = pytest.mark.blackbox
+
 SCHEMA = json.loads((Path(__file__).parents[1] / "contract" / "api" / "openapi.json").read_text("utf-8"))
 OPERATIONS = sorted((path, method) for path, methods in SCHEMA["paths"].items() for method in methods)
 EXAMPLES = 40 if LONG else 2

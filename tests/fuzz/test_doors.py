@@ -22,6 +22,8 @@ from tests.fuzz.wire_mutations import corrupt, mutate
 from tests.fuzz.wire_tree import varint
 from tests.unit.collector_remote_write import senders
 
+pytestmark = pytest.mark.blackbox
+
 BATCH = 25
 HEADERS = ("content-type", "content-encoding", "content-length", "transfer-encoding", "expect", "host", "origin", "te")
 VALUES = (

@@ -22,6 +22,8 @@ from tests.fuzz import samples
 from tests.fuzz.budget import Seeded, rounds
 from tests.fuzz.wire_mutations import SAME, VALID, Mutation, mutate
 
+pytestmark = pytest.mark.blackbox
+
 TOGETHER = 12
 
 

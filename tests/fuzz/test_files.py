@@ -31,6 +31,8 @@ from tests.fuzz.wire_mutations import corrupt
 from tests.unit.collector.support import frame
 from tests.unit.collector_importers import test_ocel as ocel
 
+pytestmark = pytest.mark.blackbox
+
 ROOT = Path(__file__).parents[2]
 TIMES = (
     "2020-01-01T00:00:00Z",

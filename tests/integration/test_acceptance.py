@@ -16,6 +16,7 @@ CHECKS = SHARED / "acceptance"
 
 pytestmark = [
     pytest.mark.acceptance,
+    pytest.mark.blackbox,
     pytest.mark.skipif(
         not CHECKS.is_dir(), reason="the shared acceptance checks are not beside the project; set OPSINTEL_SHARED"
     ),

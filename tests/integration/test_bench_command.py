@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.integration.served import opsintel, serving
+
+pytestmark = pytest.mark.blackbox
 
 
 def test_it_reports_what_was_acknowledged_and_stored(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from tests.faults.observed import Observed
 from tests.faults.report import COLUMNS, Result, page
 from tests.faults.rows import ROWS, Row
 
+pytestmark = pytest.mark.blackbox
+
 QUICK = [row for row in ROWS if row.quick]
 
 

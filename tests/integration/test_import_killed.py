@@ -16,6 +16,8 @@ import pytest
 
 from tests.integration.served import environment, eventually, opsintel, serving
 
+pytestmark = pytest.mark.blackbox
+
 ROWS = 40_000
 STREAM = "killed"
 COLUMNS = ["--stream", STREAM, "--case", "case", "--activity", "step", "--timestamp", "at"]

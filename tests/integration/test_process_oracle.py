@@ -24,6 +24,7 @@ from kpis.process.process_map import process_map
 from kpis.process.summary import rework_by_step, totals_of_cases
 from storage import ClickHouse
 from tests.bench.process_worker import Answers, differences, digest
+from tests.support.examples import examples
 from tests.unit.kpis_process.conftest import E, event, insert
 
 __all__ = ["event", "insert"]
@@ -75,7 +76,7 @@ LOG = st.lists(
 
 
 @given(LOG)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_answer_on_a_random_log(
     oracle: Any, clickhouse: ClickHouse, tenant: str, insert: Insert, jobs: CaseJobs, log: Any
 ) -> None:

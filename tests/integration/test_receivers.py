@@ -15,10 +15,13 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from tests.integration.served import Served, environment, eventually, opsintel, serving
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_port
+
+pytestmark = pytest.mark.blackbox
 
 COUNT = {"sql": "SELECT count(), uniqExact(SpanId), uniqExact(bitShiftRight(SegmentId, 40)) FROM otel_traces"}
 

@@ -17,6 +17,7 @@ from kpis.breakdown import breakdown, dimension_names
 from kpis.drill import DrilledCase, drill, roles
 from kpis.periods import Calendar
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis.events import Call, Event, load_calls, moment
 from tests.unit.kpis.test_view_kpis import RETURNS, Shop, histories, line, order, sent, told
 
@@ -214,7 +215,7 @@ def test_an_edge_is_split_by_what_is_stored(clickhouse: ClickHouse, tenant: str)
 
 
 @settings(
-    max_examples=2,
+    max_examples=examples(6),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

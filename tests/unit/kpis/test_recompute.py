@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from core import ManualClock
 from kpis import KpiJobs
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis.events import ORDERS, RETURNS, Call, Event, headline_kpis, load_calls, load_events, moment
 
 START = moment("2026-03-02T00:00")
 NOW = moment("2026-03-10T00:00")
 NUMBERS = itertools.count(1)
 SLOW = settings(
-    max_examples=12,
+    max_examples=examples(12),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -75,7 +76,7 @@ calls = st.lists(
 ).map(lambda found: [Call(call.edge, call.at, number + 1, call.failed) for number, call in enumerate(found)])
 
 
-@settings(SLOW, max_examples=8)
+@settings(SLOW, max_examples=examples(8))
 @given(data=st.data(), zone=st.sampled_from(["UTC", "Asia/Kolkata"]))
 def test_late_shuffled_and_repeated_input_gives_the_same_numbers(
     clickhouse: ClickHouse, data: st.DataObject, zone: str

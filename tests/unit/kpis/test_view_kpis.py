@@ -22,6 +22,7 @@ from kpis.periods import Calendar
 from kpis.view_jobs import ViewJobs
 from kpis.views import VIEWS
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis.events import Call, Event, load_calls, load_events, moment
 
 NOW = moment("2026-04-10T00:00")
@@ -550,7 +551,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(
-    max_examples=3,
+    max_examples=examples(9),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

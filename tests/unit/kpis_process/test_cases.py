@@ -18,6 +18,7 @@ from core import SystemClock
 from kpis.process.cases import CaseJobs
 from kpis.process.streams import parse_streams
 from storage import ClickHouse, migrate_clickhouse
+from tests.support.examples import examples
 
 Insert = Callable[..., None]
 EXAMPLES = itertools.count(1)
@@ -160,7 +161,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([1, 20 * DAY]))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_case_made_piece_by_piece_equals_the_oracle(
     clickhouse: ClickHouse,
     tenant: str,

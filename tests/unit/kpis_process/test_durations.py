@@ -14,6 +14,7 @@ from kpis.process.durations import DurationBucket, Durations, StepDuration, Trac
 from kpis.process.filters import CaseFilter
 from kpis.process.process_map import Spread
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis_process.flow import DAY_ONE, HUGE, NOTHING, RICH, Did, load, load_huge, spread, when
 from tests.unit.metrics_read_models.rows import Span, load_spans
 
@@ -152,7 +153,7 @@ def test_what_is_refused(clickhouse: ClickHouse, tenant: str, wrong: int) -> Non
 
 
 @given(st.lists(st.integers(0, 10**15).map(lambda n: n / 1e6), min_size=1, max_size=12), st.integers(1, 50))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_case_is_in_its_bucket(clickhouse: ClickHouse, tenant: str, lengths: list[float], wide: int) -> None:
     stream = f"d-{next(RUNS)}"
     load_lengths(clickhouse, tenant, lengths, stream)

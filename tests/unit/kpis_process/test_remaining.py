@@ -20,6 +20,7 @@ from kpis.process.filters import CaseFilter
 from kpis.process.remaining import History, moment, nanoseconds, question
 from kpis.process.streams import parse_streams
 from storage import ClickHouse
+from tests.support.examples import examples
 
 Insert = Callable[..., None]
 EXAMPLES = itertools.count(1)
@@ -272,7 +273,7 @@ LOGS = st.lists(
     (1, 1, 1),
     False,
 )  # the usual time, interpolated, is 15 s but for the last digit of a double; so much is left
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_a_plain_reading_of_the_rules(
     clickhouse: ClickHouse,
     tenant: str,

@@ -21,6 +21,7 @@ from kpis.process.streams import parse_streams
 from kpis.process.stretches import BUCKET_S, stretches
 from kpis.process.timeline import case_timeline
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis_process.spans import SEGMENTS, SPAN_COLUMNS, L, S, store, when
 
 STREAMS = parse_streams('[o2c]\nowner = "erp"\nterminal = ["done"]\n')
@@ -870,7 +871,7 @@ def histories(draw: st.DrawFn) -> list[S | L]:
 
 
 @given(st.lists(histories(), min_size=1, max_size=12), st.randoms(use_true_random=False))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_cases_found_piece_by_piece_equal_the_oracle(
     clickhouse: ClickHouse, job: ResolutionJobs, worlds: list[list[S | L]], chance: random.Random
 ) -> None:

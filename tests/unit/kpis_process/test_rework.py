@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from kpis.process.filters import CaseFilter
 from kpis.process.rework import Occurrences, PingPongs, Rework, Split, StepRework, rework
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis_process.flow import HUGE, NOTHING, RICH, Did, in_cases, load, load_huge, spread
 
 RUNS = itertools.count()
@@ -171,7 +172,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_a_plain_reading_of_the_definitions(clickhouse: ClickHouse, tenant: str, log: list[Did]) -> None:
     stream = f"s-{next(RUNS)}"
     load(clickhouse, tenant, log, stream)

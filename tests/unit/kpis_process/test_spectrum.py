@@ -12,6 +12,7 @@ from core.errors import InvalidInput
 from kpis.process.filters import CaseFilter
 from kpis.process.spectrum import Spectrum, SpectrumBucket, SpectrumLine, spectrum
 from storage import ClickHouse
+from tests.support.examples import examples
 from tests.unit.kpis_process.flow import NOTHING, RICH, Did, in_cases, load, load_huge, percentile, when
 
 RUNS = itertools.count()
@@ -109,7 +110,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(1, 7))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_a_plain_reading(clickhouse: ClickHouse, tenant: str, log: list[Did], buckets: int) -> None:
     stream = f"p-{next(RUNS)}"
     load(clickhouse, tenant, log, stream)

@@ -16,6 +16,7 @@ from core import SystemClock
 from core.errors import NotFound
 from kpis.process import CaseJobs, ProcessSummary, process_streams, process_summary
 from storage import ClickHouse
+from tests.support.examples import examples
 
 Insert = Callable[..., None]
 
@@ -177,7 +178,7 @@ EVENTS = st.lists(
 RUNS = itertools.count()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(log=EVENTS, twice=st.booleans())
 def test_agrees_with_a_plain_reading_of_the_rules(
     clickhouse: ClickHouse, insert: Insert, event: Any, log: list[tuple[str, str, int, int | None]], twice: bool
