@@ -78,7 +78,7 @@ class ViewRows:
         """Makes the rows of the cases in the batch; by how much the sums of the measures change."""
         selection = f"(Stream, CaseId) IN (SELECT Stream, CaseId FROM {batch})"
         made = f"kpi_made_{view.name}"
-        self._ch.command(f"TRUNCATE TABLE {made}")
+        self._ch.command(f"TRUNCATE TABLE {made}")  # of a process that died
         version = self._make(view, made, batch, selection, {**params, "began": 0}, FEW)
         changes, vanished = self._changes(view, made, measures, selection, params, tz)
         names = ", ".join(self._all_columns(view.table))
@@ -87,6 +87,7 @@ class ViewRows:
         if vanished:
             text = load_sql("kpis", "view_bury").replace(TABLE, view.table).replace(SELECTION, selection)
             self._ch.command(text, {**params, "version": version}, FEW)
+        self._ch.command(f"TRUNCATE TABLE {made}")
         return changes
 
     def _make(
