@@ -254,13 +254,14 @@ def test_a_case_is_opened_by_its_id(watched: Watched) -> None:
 
 
 def test_everything_is_reached_and_kept_by_keyboard(serve: Serve, visit: Visit) -> None:
-    served = serve(ProcessStandIn(), refresh_s=1)
+    served = serve(ProcessStandIn(), refresh_s=4)  # a key that is pressed while the page is drawn anew is lost
     page = opened(visit(served))
     page.locator("[data-key='variant 22']").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".pm-node")).to_have_count(4)
     expect(page.locator("[data-key='variant 22']")).to_be_focused()
-    served.clock.advance(60)
+    with page.expect_response("**/_dash-update-component*"):
+        served.clock.advance(60)
     expect(page.locator("#process-variants")).to_contain_text("shown")
     expect(page.locator("[data-key='variant 22']")).to_be_focused()
     page.keyboard.press("Enter")

@@ -162,6 +162,8 @@ FORBIDDEN = {
     "where the segments enter": "SELECT * FROM traces_in",
     "a view": "SELECT * FROM traces_in_mv",
     "the migrations": "SELECT * FROM opsintel.schema_migrations",
+    "events put aside, of whichever tenant": "SELECT * FROM kpi_batch_1",
+    "rows put aside": "SELECT * FROM opsintel.kpi_made_orders",
     "file()": "SELECT * FROM file('/etc/passwd', 'LineAsString')",
     "url()": "SELECT * FROM url('http://127.0.0.1:1/', 'TSV', 'a String')",
     "remote()": "SELECT * FROM remote('127.0.0.1', 'system', 'one')",
