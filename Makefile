@@ -26,7 +26,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: test
-test: setup chromium test-servers ## style, types and all tests but those of `make blackbox`; some thirteen minutes on two cores
+test: setup chromium test-servers ## style, types and all tests but those of `make blackbox`; some twenty minutes on two cores
 	@$(MAKE) --no-print-directory -j 2 lint collected
 	$(PYTEST) -m "not blackbox"
 
@@ -36,13 +36,13 @@ collected: setup
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || $(BIN)/python -m pytest --collect-only -qq
 
 .PHONY: blackbox
-blackbox: setup chromium ## whole services, killed, flooded and attacked, and the shared checks of them; some seven minutes
+blackbox: setup chromium ## whole services, killed, flooded and attacked, and the shared checks of them; some eight minutes
 	$(PYTEST) -m blackbox
 
 # `make test` tries these on a third of the examples: one that asks the engine takes up to two seconds.
 .PHONY: properties
-properties: setup ## properties of what the engine answers, on all examples; some three minutes
-	DEEP_PROPERTIES=1 $(PYTEST) -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)
+properties: setup ## properties of what the engine answers, on all examples
+	DEEP_PROPERTIES=1 $(PYTEST) --timeout 1800 -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)
 
 .PHONY: lint
 lint: setup ## style, types and the import order of the rooms
