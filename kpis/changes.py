@@ -14,8 +14,6 @@ SETTLED = timedelta(seconds=3)
 Its segment is taken in, and once more by the next run."""
 NOTED = timedelta(days=2)
 """After a longer absence everything is made anew: changes are kept for a day more than this."""
-AT_ONCE = 2
-"""Statements at the same time, so that two of the engine's handles stay for those who read."""
 EVENTS_AT_ONCE = 400_000
 CASES_AT_ONCE = 50_000
 ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)

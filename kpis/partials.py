@@ -1,7 +1,7 @@
 """Partial sums: what the facts of a measure add up to in an hour, and how they change.
 
-A run computes what the facts of the touched cases added up to before and after their rows were made anew. What differs
-is the change of the hour; days, weeks and months are hours added up. Everything is whole numbers, so that it makes no
+A run sets what the facts of the touched cases add up to in their new rows against the rows that stand. What differs is
+the change of the hour; days, weeks and months are hours added up. Everything is whole numbers, so that it makes no
 difference whether an hour was changed a hundred times or added up once. That holds only while the partial sums and
 the rows of the views are of one mind: a run that died between the two is known by its mark, and everything is added up
 anew.

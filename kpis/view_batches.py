@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kpis.changes import AT_ONCE, SELECTION
+from kpis.changes import SELECTION
+from kpis.limits import LIMITS, beside_others
 from kpis.views import BATCH, SOURCE, WHOLE, Source, batch_statement
 from storage import load_sql
 
@@ -21,15 +22,11 @@ IN_ORDER = (
 )
 """Whether it is the last word of an event."""
 KEY = "cityHash64(CaseId, EventId)"
-"""As `view_repeated.sql` names an event."""
+"""Names an event in short; two that share it by chance are only sorted in vain."""
 MOST_NAMED = 1_000
 """Events that are named one by one; more are found again by the statement that needs them."""
-LIMITS = {
-    "max_bytes_before_external_group_by": 512 << 20,
-    "max_bytes_before_external_sort": 512 << 20,
-    # Else each attribute is looked up in keys and values that are read for it alone: twice the time for so many.
-    "optimize_functions_to_subcolumns": 0,
-}
+FILLING = LIMITS | {"optimize_functions_to_subcolumns": 0}
+"""Else each attribute is looked up in keys and values that are read for it alone: twice the time for so many."""
 
 
 class Batches:
@@ -45,15 +42,15 @@ class Batches:
     def few(self, source: Source, selection: str, params: Mapping[str, Any]) -> Iterator[str]:
         """The table with the events of a few cases; it is emptied afterwards."""
         with self._empty() as table:
-            self._fill(table, source, selection, params, LIMITS, IN_ORDER)
+            self._fill(table, source, selection, params, FILLING, IN_ORDER)
             yield table
 
     @contextmanager
     def many(self, source: Source, selection: str, params: Mapping[str, Any]) -> Iterator[str]:
         """As `few`, for many: only events that were received more than once are sorted, for most were not."""
         with self._empty() as table:
-            limits = LIMITS | {"max_threads": max(1, self._ch.threads // AT_ONCE)}
-            repeated = load_sql("kpis", "view_repeated").replace(SOURCE, source.events).replace(SELECTION, selection)
+            limits = FILLING | beside_others(self._ch.threads)
+            repeated = _repeated(source).replace(SELECTION, selection)
             keys = [key for (key,) in self._ch.query(f"{repeated}\nLIMIT {MOST_NAMED + 1}", params, limits).rows]
             if not keys:
                 self._fill(table, source, selection, params, limits, "1")
@@ -86,6 +83,10 @@ class Batches:
     ) -> None:
         text = batch_statement(source).replace(BATCH, table).replace(SELECTION, selection)
         self._ch.command(text.replace(LATEST, latest).replace(WHICH, which), {**params, "whole": list(WHOLE)}, limits)
+
+
+def _repeated(source: Source) -> str:
+    return load_sql("kpis", "view_repeated").replace("/*key*/", KEY).replace(SOURCE, source.events)
 
 
 def news(ch: ClickHouse, batch: str, segments: Sequence[int]) -> list[tuple[str, str]]:

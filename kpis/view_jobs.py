@@ -1,9 +1,9 @@
 """The view jobs: they keep the canonical views equal to what the events say, and tell which buckets of KPIs changed.
 
-A run asks which segments brought events since the last one, makes the rows of those cases anew as a whole, and
-compares what their facts add up to before and after. Where that differs the bucket changed; an event that changes no
-fact (a parcel was packed, a repeated delivery) changes no bucket. How often an event comes, in which order and how late
-makes no difference to the rows.
+A run asks which segments brought events since the last one, makes the rows of those cases anew as a whole, and sets
+what their facts add up to against those of the rows that stand. Where that differs the bucket changed; an event that
+changes no fact (a parcel was packed, a repeated delivery) changes no bucket. How often an event comes, in which order
+and how late makes no difference to the rows.
 
 Rows are changed before the values that depend on them are stored. So a run says in its mark that it has begun; who
 finds such a mark (the process died in between) computes all buckets anew.
@@ -25,13 +25,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import Clock, get_logger
-from kpis.changes import ALWAYS, AT_ONCE, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SETTLED
+from kpis.changes import ALWAYS, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SETTLED
 from kpis.changes import Change as Note
 from kpis.currencies import CURRENCIES
+from kpis.limits import AT_ONCE, LIMITS
 from kpis.measures import Measure
 from kpis.partials import Change, together
 from kpis.view_batches import Batches, news
-from kpis.view_rows import LIMITS, ViewRows
+from kpis.view_rows import ViewRows
 from kpis.views import RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
 
@@ -165,7 +166,7 @@ class ViewJobs:
                 work.append((source, stream, low, high, int(cases)))
                 low = high
 
-        had = [view for view in VIEWS if self.rows.any(view, tenant)]  # elsewhere there is nothing to bury
+        had = [view for view in VIEWS if self.rows.has_rows(view, tenant)]  # elsewhere there is nothing to bury
         began = self.rows.next_version()
 
         def make(source: Source, stream: str, low: str, high: str, cases: int) -> int:

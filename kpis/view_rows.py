@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
-from kpis.changes import AT_ONCE, IN_RANGE, SELECTION
+from kpis.changes import IN_RANGE, SELECTION
+from kpis.limits import LIMITS, beside_others
 from kpis.measures import VANISHED, Measure, facts_select, parameters
 from kpis.partials import Key, Sums
 from kpis.views import Details, View
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from storage import ClickHouse
 
 FACTS, TABLE, MADE, COLUMNS = "/*facts*/", "/*table*/", "/*made*/", "/*columns*/"
-LIMITS = {"max_bytes_before_external_group_by": 512 << 20, "max_bytes_before_external_sort": 512 << 20}
 MANY = LIMITS | {"optimize_on_insert": 0, "insert_deduplicate": 0}
 """Rows that are written by the hundred thousand are never the same twice: their version is another."""
 FEW = LIMITS | {
@@ -54,7 +54,7 @@ class ViewRows:
             self._version = max(self._version + 1, self._clock.time_ns())
             return self._version
 
-    def any(self, view: View, tenant: str) -> bool:
+    def has_rows(self, view: View, tenant: str) -> bool:
         """Whether the tenant has rows."""
         text = load_sql("kpis", "view_has_rows").replace(TABLE, view.table)
         return bool(self._ch.query(text, {"tenant": tenant}).rows)
@@ -64,7 +64,7 @@ class ViewRows:
 
         began: a version before all those of the run, whose rows alone are read.
         """
-        limits = MANY | {"max_threads": max(1, self._ch.threads // AT_ONCE)}
+        limits = MANY | beside_others(self._ch.threads)
         self._make(view, view.table, batch, IN_RANGE, {**params, "began": began}, limits)
 
     def bury_older(self, view: View, tenant: str, began: int) -> None:

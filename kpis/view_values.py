@@ -15,13 +15,14 @@ from core import Clock, StorageError, StoreUnavailable, get_logger
 from kpis.backfill import Step
 from kpis.definitions import TenantKpis
 from kpis.levels import Levels
+from kpis.limits import LIMITS
 from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of, with_minutes
 from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_jobs import EPOCH, ViewJobs, side_by_side
-from kpis.view_rows import LIMITS, facts_of, facts_parameters
+from kpis.view_rows import facts_of, facts_parameters
 from kpis.views import Details, view
 from storage import load_sql
 

@@ -1,5 +1,4 @@
--- What the facts of the selected cases add up to, by measure and hour (or, of late, minute): two of these, from before and after their rows were
--- made anew, say what changed.
+-- What the facts of subjects add up to, by measure and hour (or, of late, minute).
 SELECT
     F.1 AS M,
     if(has({by_minute:Array(UInt16)}, M), toUnixTimestamp(toStartOfMinute(toDateTime(F.2, 'UTC'))),

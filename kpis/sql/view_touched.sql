@@ -1,3 +1,4 @@
+-- The condition that chooses the cases that these segments touched. In ranges, so that many are not looked through at once.
 CaseId > {low:String} AND CaseId <= {high:String} AND (Stream, CaseId) IN
     (
         SELECT Stream, CaseId

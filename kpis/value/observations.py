@@ -16,10 +16,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from kpis.definitions import KpiDefinition, Statistic
+from kpis.limits import LIMITS
 from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters
 from kpis.value.questions import Part, Period
 from kpis.value.samples import MeanSample, ProportionSample, QuantileSample, RatioSample, Sample
-from kpis.view_rows import FACTS, LIMITS, TABLE
+from kpis.view_rows import FACTS, TABLE
 from kpis.views import view
 from metrics.read_models import as_utc
 from storage import load_sql

@@ -36,9 +36,8 @@ class FewShop(Shop):
     """Computes a few KPIs, which makes it quick."""
 
     def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
-        super().__init__(ch, tenant, zone)
-        few = CATALOGUE.chosen(lambda one: one.id in CHOSEN)
-        self.jobs = KpiJobs(ch, self.clock, few, [tenant], timezone=zone)
+        super().__init__(ch, tenant, zone, CHOSEN)
+        self.details = {}
 
     def all_cases(
         self, kpi: str, start: datetime, end: datetime, role: str = "counted", *, limit: int = 4, largest: bool = False,

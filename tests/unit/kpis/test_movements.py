@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from kpis import KpiJobs, explain, load_catalogue
+from kpis import explain, load_catalogue
 from kpis.drill import drill
 from storage import ClickHouse
 from tests.unit.kpis.events import Event, moment
@@ -34,9 +34,7 @@ class SmallShop(Shop):
     """A shop that computes these KPIs only."""
 
     def __init__(self, ch: ClickHouse, tenant: str, zone: str = "UTC") -> None:
-        super().__init__(ch, tenant, zone)
-        catalogue = load_catalogue().chosen(lambda one: one.id in COMPUTED)
-        self.jobs = KpiJobs(ch, self.clock, catalogue, [tenant], timezone=zone)
+        super().__init__(ch, tenant, zone, COMPUTED)
 
     def left_out(self, kpi: str, basis: str, day: str) -> dict[str, int]:
         """How many were left out on the day, by the reason that the definition gives."""
