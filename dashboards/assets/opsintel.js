@@ -92,37 +92,78 @@
     }
   });
 
-  /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open or in
-     focus there is put back, found again by its label. */
-  var held = { open: null, focus: null, top: null, kept: {}, left: 0, fit: false };
-  var REGION = "#sections, #process-sections";
+  /* Dash 4.2 to 4.4 mounts a region anew whenever it is replaced (plotly/dash#3846). What a person had open, in focus
+     or held down there is put back, found again by its label. */
+  var held = { open: null, focus: null, pressed: null, top: null, kept: {}, left: 0, fit: false };
+  var REGION = "#sections, #process-sections", NAMED = "[data-key], [aria-label], a[href]";
   function label(node) {
-    return node && node.getAttribute ? node.getAttribute("data-key") || node.getAttribute("aria-label") : null;
+    if (!node || !node.getAttribute) { return null; }
+    return node.getAttribute("data-key") || node.getAttribute("aria-label") || node.getAttribute("href");
   }
   function byLabel(wanted) {
-    var all = document.querySelectorAll(":is(" + REGION + ") :is([aria-label], [data-key])");
+    var all = document.querySelectorAll(":is(" + REGION + ") :is(" + NAMED + ")");
     return Array.from(all).find(function (node) { return label(node) === wanted; });
   }
+  function opened(details, open) {
+    if (details.dataset.keep) { held.kept[details.dataset.keep] = open; }
+    if (!details.matches("details.disclosure")) { return; }
+    var name = label(details.querySelector("summary"));
+    if (open) { held.open = name; } else if (held.open === name) { held.open = null; }
+  }
+  /* The browser tells of what was opened in a task of its own; until then the region may have been replaced. */
+  document.addEventListener("click", function (event) {
+    var summary = event.target.closest && event.target.closest("details > summary");
+    if (summary && !event.defaultPrevented) { opened(summary.parentElement, !summary.parentElement.open); }
+  });
   document.addEventListener("toggle", function (event) {
-    if (event.target.dataset && event.target.dataset.panel && event.target.open) {
+    if (!event.target.matches || !event.target.matches("details") || !event.target.isConnected) { return; }
+    if (event.target.dataset.panel && event.target.open) {
       window.dash_clientside.set_props("process-panel", { data: true });
     }
-    if (event.target.dataset && event.target.dataset.keep) { held.kept[event.target.dataset.keep] = event.target.open; }
-    if (!event.target.matches || !event.target.matches("details.disclosure")) { return; }
-    var name = label(event.target.querySelector("summary"));
-    if (event.target.open) { held.open = name; } else if (held.open === name) { held.open = null; }
+    opened(event.target, event.target.open);
   }, true);
   document.addEventListener("focusin", function (event) {
     held.focus = event.target.closest(REGION) ? label(event.target) : null;
   });
-  document.addEventListener("pointerdown", function () { held.focus = null; });
+  /* A button or link that is replaced between being pressed and being let go gets no click from the browser. */
+  function press(node) {
+    node = node && node.closest && node.closest("button, a[href]");
+    held.pressed = node && node.closest(REGION) ? node : null;
+  }
+  function letGo(node) {
+    var old = held.pressed, now = node && node.closest && node.closest("button, a[href]");
+    held.pressed = null;
+    if (old && !old.isConnected && now && label(old) && label(old) === label(now)) { now.click(); }
+  }
+  document.addEventListener("pointerdown", function (event) {
+    held.focus = null;
+    press(event.button === 0 ? event.target : null);
+  });
+  document.addEventListener("pointerup", function (event) { letGo(event.target); });
+  document.addEventListener("pointercancel", function () { held.pressed = null; });
+  document.addEventListener("keydown", function (event) {
+    if (event.key === " " && !event.repeat) { press(document.activeElement); }
+  });
+  document.addEventListener("keyup", function (event) {
+    if (event.key === " ") { letGo(document.activeElement); }
+  });
   document.addEventListener("scroll", function (event) {
     if (event.target.classList && event.target.classList.contains("pm-scroll")) { held.left = event.target.scrollLeft; }
   }, true);
-  function restore() {
+  /* In the task in which the region is replaced, so that no key can be pressed in between. */
+  function putBack() {
     document.querySelectorAll("details[data-keep]").forEach(function (one) {
       if (held.kept[one.dataset.keep] && !one.open) { one.open = true; }
     });
+    var summary = held.open && byLabel(held.open);
+    if (summary && summary.parentElement) { summary.parentElement.open = true; }
+    if (held.focus && (document.activeElement === document.body || document.activeElement === null)) {
+      var target = byLabel(held.focus);
+      if (target) { target.focus({ preventScroll: true }); }
+    }
+  }
+  /* What needs the layout, once a frame. */
+  function settle() {
     var map = document.querySelector(".pm-scroll:not([data-seen])");
     if (map) { map.dataset.seen = "1"; map.scrollLeft = held.left; }
     fit();
@@ -132,12 +173,6 @@
       title.tabIndex = -1;
       title.focus({ preventScroll: true });
       title.scrollIntoView({ block: "start" });
-    }
-    var summary = held.open && byLabel(held.open);
-    if (summary && summary.parentElement) { summary.parentElement.open = true; }
-    if (held.focus && (document.activeElement === document.body || document.activeElement === null)) {
-      var target = byLabel(held.focus);
-      if (target) { target.focus({ preventScroll: true }); }
     }
   }
 
@@ -161,15 +196,17 @@
     var there = changes.some(function (one) {
       return one.addedNodes.length && one.target.closest && one.target.closest("main");
     });
-    if (!there || planned) { return; }
+    if (!there) { return; }
+    putBack();
+    if (planned) { return; }
     planned = true;
-    requestAnimationFrame(function () { planned = false; restore(); });
+    requestAnimationFrame(function () { planned = false; settle(); });
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   /* Explanations close on Escape and on a click elsewhere; one is open at a time. */
   function closeOthers(kept) {
     document.querySelectorAll("details.disclosure[open]").forEach(function (one) {
-      if (one !== kept) { one.removeAttribute("open"); }
+      if (one !== kept) { one.removeAttribute("open"); opened(one, false); }
     });
   }
   document.addEventListener("click", function (event) { closeOthers(event.target.closest("details.disclosure")); });

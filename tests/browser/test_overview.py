@@ -81,6 +81,49 @@ def test_an_explanation_stays_open_through_a_refresh_and_closes_by_keyboard(serv
     expect(page.get_by_label("About Fill rate")).to_be_focused()
 
 
+def test_an_explanation_drawn_anew_before_the_browser_tells_that_it_was_opened_stays_open(
+    serve: Serve, visit: Visit
+) -> None:
+    served = serve(refresh_s=1)
+    watched = visit(served)
+    watched.page.add_init_script("addEventListener('toggle', event => event.stopImmediatePropagation(), true)")
+    page = watched.open()
+    page.get_by_label("About Fill rate").focus()
+    page.keyboard.press("Enter")
+    served.standin.through = NOW - timedelta(hours=3)
+    served.clock.advance(5)
+    expect(page.get_by_text("Nothing has come in since")).to_be_visible()
+    expect(page.get_by_text("owned by Order management")).to_be_visible()
+    page.keyboard.press("Escape")
+    served.standin.through = NOW
+    served.clock.advance(5)
+    expect(page.get_by_text("Nothing has come in since")).to_be_hidden()
+    expect(page.get_by_text("owned by Order management")).to_be_hidden()
+
+
+REPLACED = """() => {
+    const old = document.activeElement;
+    window.replaced = new Promise(done => new MutationObserver((_, watching) => {
+        if (!old.isConnected) { watching.disconnect(); done(); }
+    }).observe(document.body, {childList: true, subtree: true}));
+}"""
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_a_button_replaced_while_it_is_held_down_is_still_pressed(serve: Serve, visit: Visit, by: str) -> None:
+    page = visit(serve()).open()
+    drawn(page)
+    button = page.get_by_label("Resume carrier → order-management")
+    button.focus()
+    button.hover()
+    page.evaluate(REPLACED)
+    (page.mouse.down if by == "mouse" else lambda: page.keyboard.down("Space"))()
+    page.get_by_label("Refresh now").dispatch_event("click")
+    page.evaluate("window.replaced")
+    (page.mouse.up if by == "mouse" else lambda: page.keyboard.up("Space"))()
+    expect(page.get_by_role("dialog", name="Resume carrier → order-management?")).to_be_visible()
+
+
 def test_the_keyboard_keeps_its_place_through_a_refresh(serve: Serve, visit: Visit) -> None:
     served = serve(refresh_s=1)
     page = visit(served).open()

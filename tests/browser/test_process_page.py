@@ -254,7 +254,7 @@ def test_a_case_is_opened_by_its_id(watched: Watched) -> None:
 
 
 def test_everything_is_reached_and_kept_by_keyboard(serve: Serve, visit: Visit) -> None:
-    served = serve(ProcessStandIn(), refresh_s=4)  # a key that is pressed while the page is drawn anew is lost
+    served = serve(ProcessStandIn(), refresh_s=1)
     page = opened(visit(served))
     page.locator("[data-key='variant 22']").focus()
     page.keyboard.press("Enter")
@@ -266,6 +266,23 @@ def test_everything_is_reached_and_kept_by_keyboard(serve: Serve, visit: Visit) 
     expect(page.locator("[data-key='variant 22']")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".pm-node")).to_have_count(12)
+
+
+# Watches what is drawn, after the page's own watcher: a key may be pressed right after both.
+IN_FOCUS_ONCE_REPLACED = """() => {
+    const old = document.activeElement;
+    window.inFocus = new Promise(tell => new MutationObserver((_, watching) => {
+        if (!old.isConnected) { watching.disconnect(); tell(document.activeElement.dataset.key ?? "nothing"); }
+    }).observe(document.body, {childList: true, subtree: true}));
+}"""
+
+
+def test_no_key_can_be_pressed_between_what_was_in_focus_and_what_replaces_it(watched: Watched) -> None:
+    page = opened(watched)
+    page.locator("[data-key='variant 22']").focus()
+    page.evaluate(IN_FOCUS_ONCE_REPLACED)
+    page.get_by_label("Refresh now").dispatch_event("click")
+    assert page.evaluate("window.inFocus") == "variant 22"
 
 
 def test_the_table_stays_open_through_a_refresh(watched: Watched) -> None:
