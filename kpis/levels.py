@@ -19,6 +19,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
+from kpis.limits import FEW
 from kpis.measures import MILLIONTHS, Measure
 from kpis.periods import Calendar, Grain
 from storage import load_sql
@@ -33,7 +34,7 @@ GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month")
 
 @dataclass(frozen=True)
 class _Steps:
-    """A measure hour by hour: what had begun less what had ended at the end of each, in whole numbers."""
+    """A measure step by step: what had begun less what had ended at the end of each hour, in whole numbers."""
 
     hours: Sequence[int]
     open: Sequence[int]
@@ -73,13 +74,14 @@ class Levels:
         """
         now = self._clock.now()
         hour = _hour(calendar, now)
-        reached = self._reached.get(tenant)
-        first = dict.fromkeys(chosen, 0 if reached is None else reached) | dict.fromkeys(new, 0)
+        reached = self._reached.get(tenant, 0)
+        first = dict.fromkeys(chosen, reached) if reached < hour else {}
+        first |= dict.fromkeys(new, 0)
         for key, at in changed:
-            if key in first:
-                first[key] = min(first[key], at)
+            if key in chosen:
+                first[key] = min(first.get(key, at), at)
         rows: list[tuple[Any, ...]] = []
-        for key, steps in self._steps(tenant, chosen, hour).items():
+        for key, steps in self._steps(tenant, first, hour).items():
             since = max(first[key], steps.hours[0])
             for grain in chosen[key].definition.grains:
                 if grain in GRAINS:
@@ -91,9 +93,12 @@ class Levels:
         """Levels until the hour need not be told again."""
         self._reached[tenant] = hour
 
-    def _steps(self, tenant: str, chosen: Mapping[int, Measure], until: int) -> dict[int, _Steps]:
-        asked = {"tenant": tenant, "keys": sorted(chosen), "until": datetime.fromtimestamp(until, UTC)}
-        rows = self._ch.query(load_sql("kpis", "partials_levels"), asked).rows
+    def _steps(self, tenant: str, since: Mapping[int, int], until: int) -> dict[int, _Steps]:
+        """By measure, from a second of each on; what was before comes in the first step."""
+        keys = sorted(since)
+        asked = {"tenant": tenant, "keys": keys, "since": [since[key] for key in keys]}
+        until_at = datetime.fromtimestamp(until, UTC)
+        rows = self._ch.query(load_sql("kpis", "partials_levels"), {**asked, "until": until_at}, FEW).rows
         found: dict[int, list[Sequence[Any]]] = {}
         for key, *figures in rows:
             found.setdefault(int(key), []).append(figures)

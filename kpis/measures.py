@@ -23,8 +23,6 @@ number that is not known."""
 MILLIONTHS = 1_000_000
 MOST = 9e12
 """The largest number that is added up, in units; whatever is beyond counts as this."""
-VANISHED = 65_535
-"""In place of the number of a measure: a subject that is no more."""
 FIRST_SECOND, LAST_SECOND = 31_622_400, 4_102_358_400
 """From 1971-01-02 to 2099-12-31: a fact outside of them is in no bucket."""
 
@@ -77,7 +75,7 @@ class Measure:
         moment = f"intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
 
         def fact(second: str, counted: str, sign: str) -> str:
-            when = f"ifNull(toUnixTimestamp(toDateTime64({second}, 0, 'UTC')), 0)"
+            when = f"{second_of(second)}"
             return (
                 f"(toUInt16({number}), {when}, toUInt8(if({counted}, {COUNTED}, 0)), "
                 f"toInt64({sign}{MILLIONTHS}), toInt64({sign}{moment}))"
@@ -101,8 +99,8 @@ class Measure:
             ]
         )
         fact = (
-            f"(toUInt16({number}), ifNull(toUnixTimestamp(toDateTime64({self.at}, 0, 'UTC')), 0), "
-            f"toUInt8(multiIf({state})), {_millionths(self.numerator)}, {_millionths(self.denominator)})"
+            f"(toUInt16({number}), {second_of(self.at)}, "
+            f"toUInt8(multiIf({state})), {millionths(self.numerator)}, {millionths(self.denominator)})"
         )
         return own_parameters(self.definition, fact)
 
@@ -152,86 +150,6 @@ def facts_sql(chosen: Sequence[Measure]) -> str:
     return f"arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [\n        {tuples}])"
 
 
-def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides: bool = False) -> str:
-    """A SELECT of the same array (`Facts`) for the rows of a table that meet a condition.
-
-    sides: the rows have a `Side` (kept), and `Vanished` says which are to be told as facts of VANISHED.
-    Said once each: what several measures have in common (a time, a condition, an amount) is a column of a subquery.
-    The engine takes longer to read a statement than to carry it out for a few rows.
-    """
-    shared: dict[str, str] = {}
-    numbers: dict[str, str] = {"1": str(MILLIONTHS)}
-
-    def column(measure: Measure, expression: str) -> str:
-        return shared.setdefault(own_parameters(measure.definition, expression), f"x{len(shared)}")
-
-    def figure(measure: Measure, expression: str) -> str:
-        """The column of a number, or the number one; its millionths are another column."""
-        if expression == "1":
-            return expression
-        name = column(measure, f"toFloat64({expression})")
-        numbers.setdefault(name, f"m{name}")
-        return name
-
-    def second(measure: Measure, time: str) -> str:
-        return column(measure, f"ifNull(toUnixTimestamp(toDateTime64({time}, 0, 'UTC')), 0)")
-
-    def level(number: int, measure: Measure) -> list[str]:
-        """As `Measure.fact` says them."""
-        ends = measure.definition.until
-        at, until = (column(measure, f"toDateTime64({time}, 9, 'UTC')") for time in (measure.at, ends))
-        where = f" AND {column(measure, _holds(measure.where))}" if measure.where else ""
-        lasts = column(measure, f"{at} IS NOT NULL{where} AND ifNull({until} > {at}, 1)")
-        moment = column(measure, f"toInt64(intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000))")
-        first = f"{second(measure, measure.at)}, toUInt8({lasts}), toInt64({MILLIONTHS}), {moment}"
-        last = f"{second(measure, ends)}, toUInt8({lasts} AND {until} IS NOT NULL), toInt64(-{MILLIONTHS}), -{moment}"
-        return [f"(toUInt16({number}), {first})", f"(toUInt16({number}), {last})"]
-
-    tuples = [f"(toUInt16({VANISHED}), toInt64({FIRST_SECOND}), Vanished, toInt64(0), toInt64(0))"] if sides else []
-    for number, measure in enumerate(chosen):
-        if measure.level:
-            tuples += level(number, measure)
-            continue
-        at = second(measure, measure.at)
-        where = f" OR NOT {column(measure, _holds(measure.where))}" if measure.where else ""
-        figures = [figure(measure, part) for part in (measure.numerator, measure.denominator)]
-        unknown = " OR ".join(f"{one} IS NULL" for one in figures if one != "1") or "0"
-        state = [
-            f"{at} = 0{where}, 0",
-            *(f"{column(measure, _holds(one.when))}, {LEFT_OUT + n}" for n, one in enumerate(measure.excluded)),
-            *([f"{column(measure, _holds(measure.open))}, {OPEN}"] if measure.open else []),
-            f"{unknown}, {LEFT_OUT + len(measure.excluded)}",
-            str(COUNTED),
-        ]
-        counted = ", ".join(numbers[one] for one in figures)
-        tuples.append(f"(toUInt16({number}), {at}, toUInt8(multiIf({', '.join(state)})), {counted})")
-    said = [f"{expression} AS {name}" for expression, name in shared.items()]
-    columns = ",\n            ".join((["Side, Vanished"] if sides else []) + said)
-    millionths = "".join(
-        f", {_millionths(name)} AS {millionths}" for name, millionths in numbers.items() if name != "1"
-    )
-    array = ",\n        ".join(tuples)
-    side = "Side, " if sides else ""
-    return f"""
-    SELECT {side}arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [
-        {array}]) AS Facts
-    FROM
-    (
-        SELECT *{millionths}
-        FROM
-        (
-            SELECT
-            {columns}
-            FROM {table}
-            WHERE {condition}
-        )
-    )"""
-
-
-def _holds(condition: str) -> str:
-    return f"ifNull(toBool({condition}), 0)"
-
-
 def parameters(chosen: Sequence[Measure]) -> dict[str, Any]:
     """The values of the definitions' own parameters, by their names in the facts."""
     return {
@@ -264,6 +182,12 @@ def value_of(statistic: Statistic, row: Sequence[Any]) -> float | None:
     return numerator / denominator if denominator else None
 
 
-def _millionths(expression: str) -> str:
+def second_of(time: str) -> str:
+    """SQL of the second of a time, of whichever century; 0 for none."""
+    return f"ifNull(toUnixTimestamp64Second(toDateTime64({time}, 6, 'UTC')), 0)"
+
+
+def millionths(expression: str) -> str:
+    """SQL of a number as whole millionths; nothing is none."""
     number = f"ifNull(toFloat64({expression}), 0)"
     return f"toInt64(round(greatest(least({number}, {MOST}), -{MOST}) * {MILLIONTHS}))"

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import StorageError
+from kpis.limits import FEW
 from storage import load_sql
 
 if TYPE_CHECKING:
@@ -123,5 +124,5 @@ class Partials:
 
     def _read(self, tenant: str, keys: Collection[Key]) -> dict[Key, Sums]:
         params = {"tenant": tenant, "measures": [key for key, _ in keys], "hours": [hour for _, hour in keys]}
-        rows = self._ch.query(load_sql("kpis", "partials_hours"), params).rows
+        rows = self._ch.query(load_sql("kpis", "partials_hours"), params, FEW).rows
         return {(int(key), int(hour)): Sums.of(figures) for key, hour, *figures in rows}

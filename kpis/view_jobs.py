@@ -19,9 +19,11 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core import Clock, get_logger
@@ -100,6 +102,8 @@ class ViewJobs:
         self._currency = ""
         self._next = _Mark(BEGUN, EPOCH, {})
         self._batches = Batches(ch)
+        self._turn = threading.BoundedSemaphore(AT_ONCE)
+        """Of those who make rows of both sources' cases at the same time."""
         self.rows = ViewRows(ch, clock)
 
     def stop(self) -> None:
@@ -194,12 +198,13 @@ class ViewJobs:
         named = {"tenant": tenant, "since": since, "segments": list(new)}
         changes: dict[str, list[Change]] = {}
         made = 0
-        for part in self._parts(named):
+        for parts in self._parts(named):
             if self._stopping.is_set() and not made:
                 return None  # what is begun is ended: to find out later what changed is to compute everything
-            for name, change in self._refresh_part(part, chosen, tz, named):
-                changes.setdefault(name, []).append(change)
-            made += part.cases
+            for some in side_by_side([partial(self._refresh_part, part, chosen, tz, named) for part in parts]):
+                for name, change in some:
+                    changes.setdefault(name, []).append(change)
+            made += sum(part.cases for part in parts)
         return {name: together(some) for name, some in changes.items()}, made
 
     def _refresh_part(
@@ -207,13 +212,16 @@ class ViewJobs:
     ) -> list[tuple[str, Change]]:
         touched = _text("view_touched", part.source)
         params = {**named, **self._selected(named["tenant"], part.streams, part.low, part.high, part.earliest)}
-        with self._batches.few(part.source, touched, params) as table:
-            found = news(self._ch, table, named["segments"])
+        with ExitStack() as until_done:
+            with self._turn:
+                table = until_done.enter_context(self._batches.few(part.source, touched, params))
+                found = news(self._ch, table, named["segments"])
 
             def renew(views: Sequence[View]) -> list[tuple[str, Change]]:
-                return [
-                    (one.name, self._renew(one, table, part, chosen.get(one.name, ()), params, tz)) for one in views
-                ]
+                with self._turn:
+                    return [
+                        (one.name, self._renew(one, table, part, chosen.get(one.name, ()), params, tz)) for one in views
+                    ]
 
             views = [view for view in VIEWS if any(_brings(view, part.source, *one) for one in found)]
             return [one for some in side_by_side([partial(renew, chain) for chain in _chains(views)]) for one in some]
@@ -230,23 +238,28 @@ class ViewJobs:
         named = {"tenant": tenant, "streams": list(streams), "low": low, "high": high}
         return {**named, "earliest": earliest, "currencies": currencies}
 
-    def _parts(self, named: Mapping[str, Any]) -> Iterator[_Part]:
-        """What was touched in pieces: all streams of a source together where the cases are few, else ranges of them."""
-        for source in SOURCES:
-            found = self._ch.query(_text("view_changed_cases", source), named).rows
-            cases = sum(int(count) for _, count, _ in found)
-            if not found:
-                continue
-            if cases <= CASES_AT_ONCE:
-                since = min(earliest for _, _, earliest in found)
-                yield _Part(source, tuple(stream for stream, _, _ in found), "", HIGHEST, cases, _from(source, since))
-                continue
-            for stream, _, _ in found:
-                asked = {**named, "stream": stream, "cases": CASES_AT_ONCE}
-                low = ""
-                for high, count, since in self._ch.query(_text("view_changed_ranges", source), asked).rows:
-                    yield _Part(source, (stream,), low, high, int(count), _from(source, since))
-                    low = high
+    def _parts(self, named: Mapping[str, Any]) -> Iterator[list[_Part]]:
+        """What was touched in pieces, one of each source at a time."""
+        for parts in zip_longest(*side_by_side([partial(self._parts_of, source, named) for source in SOURCES])):
+            yield [part for part in parts if part]
+
+    def _parts_of(self, source: Source, named: Mapping[str, Any]) -> list[_Part]:
+        """All streams of a source together where the cases are few, else ranges of them."""
+        found = self._ch.query(_text("view_changed_cases", source), named).rows
+        cases = sum(int(count) for _, count, _ in found)
+        if not found:
+            return []
+        if cases <= CASES_AT_ONCE:
+            streams, since = tuple(stream for stream, _, _ in found), min(earliest for _, _, earliest in found)
+            return [_Part(source, streams, "", HIGHEST, cases, _from(source, since))]
+        parts: list[_Part] = []
+        for stream, _, _ in found:
+            asked = {**named, "stream": stream, "cases": CASES_AT_ONCE}
+            low = ""
+            for high, count, since in self._ch.query(_text("view_changed_ranges", source), asked).rows:
+                parts.append(_Part(source, (stream,), low, high, int(count), _from(source, since)))
+                low = high
+        return parts
 
     def _streams(self, tenant: str) -> list[tuple[Source, str]]:
         """The streams of both sources."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from core import Clock
 from kpis.changes import IN_RANGE, SELECTION
-from kpis.limits import LIMITS, beside_others
-from kpis.measures import VANISHED, Measure, facts_select, parameters
+from kpis.facts import VANISHED, facts_parameters, facts_select
+from kpis.limits import FEW, LIMITS, beside_others
+from kpis.measures import Measure
 from kpis.partials import Key, Sums
 from kpis.views import Details, View
 from storage import load_sql
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 FACTS, TABLE, MADE, COLUMNS = "/*facts*/", "/*table*/", "/*made*/", "/*columns*/"
 MANY = LIMITS | {"optimize_on_insert": 0, "insert_deduplicate": 0}
 """Rows that are written by the hundred thousand are never the same twice: their version is another."""
-FEW = LIMITS | {
-    "max_threads": 1,
-    "optimize_move_to_prewhere_if_final": 1,
-    "compile_expressions": 0,
-    "query_plan_merge_expressions": 0,
-}
-"""For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
-thread reads them, for several views are read at once. To compile expressions or to look for the best order of them
-takes longer than such a statement."""
 GIVEN = ("TenantId", "Version", "Gone")
 """Columns of a view that its statement does not give."""
 
@@ -125,7 +117,7 @@ class ViewRows:
         """What changes, and whether there are subjects that are no more."""
         table = load_sql("kpis", "view_before_and_after").replace(TABLE, view.table).replace(MADE, made)
         facts = facts_select(measures, table.replace(SELECTION, selection), "NOT Gone", sides=True)
-        asked = {**params, **facts_parameters(measures, tz, self.recent)}
+        asked = {**params, **facts_parameters(measures, tz, self.recent, sides=True)}
         rows = self._ch.query(load_sql("kpis", "view_changed_facts").replace(FACTS, facts), asked, FEW).rows
         keys = [measure.key(tz) for measure in measures]
         changes = {(keys[int(row[0])], int(row[1])): Sums.change(row[2:]) for row in rows if row[0] != VANISHED}
@@ -143,10 +135,3 @@ def facts_of(view: View, measures: Sequence[Measure]) -> str:
     """The statement that adds up the facts of all subjects of a tenant."""
     facts = facts_select(measures, f"{view.table} FINAL", "TenantId = {tenant:String}")
     return load_sql("kpis", "view_facts").replace(FACTS, facts)
-
-
-def facts_parameters(measures: Sequence[Measure], tz: str, recent: int) -> dict[str, Any]:
-    """What the statement takes beside those of its condition. recent: the second from which on minutes are kept."""
-    minutes = [number for number, measure in enumerate(measures) if measure.by_minute]
-    ordered = [number for number, measure in enumerate(measures) if measure.ordered]
-    return {**parameters(measures), "tz": tz, "ordered": ordered, "by_minute": minutes, "recent": recent}

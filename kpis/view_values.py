@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 from core import Clock, StorageError, StoreUnavailable, get_logger
 from kpis.backfill import Step
 from kpis.definitions import TenantKpis
+from kpis.facts import facts_parameters
 from kpis.levels import Levels
-from kpis.limits import LIMITS
+from kpis.limits import FEW, LIMITS
 from kpis.measures import FIRST_SECOND, LAST_SECOND, MILLIONTHS, Measure, by_view, measures, value_of, with_minutes
 from kpis.partials import Change, Partials
 from kpis.periods import FIRST_YEAR, LAST_YEAR, Grain
 from kpis.run_report import RunReport
 from kpis.value_rows import COLUMNS, RUN
 from kpis.view_jobs import EPOCH, ViewJobs, side_by_side
-from kpis.view_rows import facts_of, facts_parameters
+from kpis.view_rows import facts_of
 from kpis.views import Details, view
 from storage import load_sql
 
@@ -95,8 +96,13 @@ class ViewValues:
         if new:
             done += self._add_up(tenant, new, changed.through)
         if changes:
-            done += self._change(tenant, changes, changed.through)
-        done += self._tell_levels(tenant, changes, new, changed.through)
+            self._partials.apply(tenant, changes, self._views.rows.next_version())
+        told = [
+            partial(self._tell_sums, tenant, changes, changed.through),
+            partial(self._tell_levels, tenant, changes, new, changed.through),
+        ]
+        for one in side_by_side(told):
+            done += one
         if not new and not changes:
             done += RunReport(unchanged=len(self._definitions) - len(self._refused))
         if new or changed.cases:
@@ -229,9 +235,8 @@ class ViewValues:
         text = load_sql("kpis", "partials_fill").replace("/*sums*/", sums)
         self._ch.command(text, params | facts_parameters(chosen, tz, self._views.rows.recent), LIMITS)
 
-    def _change(self, tenant: str, changes: Change, through: datetime) -> RunReport:
-        """Changes these hours, and stores the buckets that they lie in."""
-        self._partials.apply(tenant, changes, self._views.rows.next_version())
+    def _tell_sums(self, tenant: str, changes: Change, through: datetime) -> RunReport:
+        """The buckets that changed hours lie in."""
         computed = RunReport(computed=len({self._measures[key].definition.id for key, _ in changes}))
         summed = {one for one in changes if not self._measures[one[0]].level}
         if not summed:
@@ -291,7 +296,8 @@ class ViewValues:
             "grains": [grain for _, grain, _ in asked],
             "starts": [start for _, _, start in asked],
         }
-        rows = self._ch.query(load_sql("kpis", "partials_buckets"), params, LIMITS).rows
+        limits = LIMITS if wanted is None else FEW
+        rows = self._ch.query(load_sql("kpis", "partials_buckets"), params, limits).rows
         return {(int(row[0]), row[1], int(row[2])): tuple(row[3:]) for row in rows}
 
     def _span(self, tenant: str, keys: Collection[int], wanted: set[Bucket] | None) -> tuple[int, int]:
