@@ -37,6 +37,7 @@ FLOOR = (25, 8)
 
 QUERY_HANDLES = 4
 _PLACEHOLDER = re.compile(r"\{\s*\w+\s*:")
+_INSERT_SELECT = re.compile(r"(?:\s|--[^\n]*\n)*INSERT\s+INTO\s[^;]*?\bSELECT\b", re.IGNORECASE)
 SESSION_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
     "session_timezone": "UTC",
@@ -187,8 +188,11 @@ class ClickHouse:
         self, sql: str, params: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> None:
         """Runs a statement that answers with nothing: DDL, INSERT … SELECT."""
+        given = dict(settings or {})
+        if given and _INSERT_SELECT.match(sql):
+            sql, given = f"{sql}\nSETTINGS {_listed(given)}", {}
         with self._handle(self._queries) as client:
-            client.command(sql, parameters=_bound(sql, params), settings=dict(settings or {}))
+            client.command(sql, parameters=_bound(sql, params), settings=given)
 
     def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], token: str | None = None
@@ -273,6 +277,16 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
         threads=settings.clickhouse_threads,
         inserts=settings.writers + 1,  # one for rows that are no telemetry
         timeouts=Timeouts(settings.clickhouse_connect_timeout_s, settings.clickhouse_answer_timeout_s),
+    )
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    """Settings as text; the embedded engine's client would set and put back each by statements of their own, which
+    takes longer than to insert a few rows."""
+    quoted = {name: str(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in settings.items()}
+    return ", ".join(
+        f"{name} = {value}" if isinstance(settings[name], int | float) else f"{name} = '{value}'"
+        for name, value in quoted.items()
     )
 
 
