@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
 from kpis.definitions import LEVELS, KpiDefinition, Statistic
-from kpis.measures import COUNTED, MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters, value_of
+from kpis.measures import (
+    COUNTED,
+    MILLIONTHS,
+    Measure,
+    facts_sql,
+    measures,
+    own_parameters,
+    parameters,
+    second_of,
+    value_of,
+)
 from kpis.periods import Calendar, Grain
 from kpis.views import view
 from metrics.read_models import sql_second
@@ -187,7 +197,7 @@ def filled(statement: str, measure: Measure, statistic: Statistic, split: str) -
 
     Rows outside of the period are dropped before their facts are made: that is most of the work.
     """
-    second = own_parameters(measure.definition, f"toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC'))")
+    second = own_parameters(measure.definition, second_of(measure.at))
     text = load_sql("kpis", statement).replace(TABLE, view(measure.view).table)
     text = text.replace(WITHIN, f"{second} >= {{low:Int64}} AND {second} < {{high:Int64}}")
     facts = _standing(measure, statistic) if measure.level else facts_sql([measure])
@@ -196,13 +206,13 @@ def filled(statement: str, measure: Measure, statistic: Statistic, split: str) -
 
 def _standing(measure: Measure, statistic: Statistic) -> str:
     """The fact of a subject that had begun at the end of the period: whether it had ended, and how long it stood."""
-    at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (measure.at, measure.definition.until))
-    lasts = f"({measure.at}) IS NOT NULL AND ifNull(toBool({measure.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
-    ended = f"ifNull(toUnixTimestamp(toDateTime64({measure.definition.until}, 0, 'UTC')) < {{high:Int64}}, 0)"
-    age = f"{{high:Int64}} * {MILLIONTHS} - intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
+    until = measure.definition.until
+    ended = f"({until}) IS NOT NULL AND {second_of(until)} < {{high:Int64}}"
+    moment = f"intDiv(ifNull(toUnixTimestamp64Nano(toDateTime64({measure.at}, 9, 'UTC')), 0), 1000)"
+    age = f"{{high:Int64}} * {MILLIONTHS} - {moment}"
     figures = f"toInt64({MILLIONTHS}), toInt64(0)" if statistic == "level" else f"toInt64({age}), toInt64({MILLIONTHS})"
-    second = f"ifNull(toUnixTimestamp(toDateTime64({measure.at}, 0, 'UTC')), 0)"
-    fact = f"(toUInt16(0), {second}, toUInt8(multiIf(NOT ({lasts}), 0, {ended}, {ENDED}, {COUNTED})), {figures})"
+    state = f"multiIf(NOT ({measure.lasts}), 0, {ended}, {ENDED}, {COUNTED})"
+    fact = f"(toUInt16(0), {second_of(measure.at)}, toUInt8({state}), {figures})"
     return own_parameters(measure.definition, f"arrayFilter(f -> f.3 != 0, [{fact}])")
 
 

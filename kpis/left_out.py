@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kpis.definitions import KpiDefinition
 from kpis.drill import UNKNOWN, drill
-from kpis.measures import LEFT_OUT, by_view, facts_sql, measures, own_parameters, parameters
+from kpis.measures import LEFT_OUT, by_view, facts_sql, measures, own_parameters, parameters, second_of
 from kpis.periods import Calendar
 from kpis.views import view
 from storage import load_sql
@@ -50,7 +50,7 @@ def left_out(
         }  # fmt: skip
         # Said once more, so that the facts of other times are not made; most of the cost is in making them.
         known = (own_parameters(one.definition, one.at) for one in chosen)
-        times = dict.fromkeys(f"ifNull(toUnixTimestamp(toDateTime64({at}, 0, 'UTC')), 0)" for at in known)
+        times = dict.fromkeys(second_of(at) for at in known)
         near = " OR ".join(f"({one} >= {{low:Int64}} AND {one} < {{high:Int64}})" for one in times)
         for number, state, subjects in ch.query(text.replace("/*within*/", near), asked).rows:
             measure = chosen[int(number)]

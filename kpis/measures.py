@@ -66,20 +66,24 @@ class Measure:
         """Whether it is a running sum: see `kpis.levels`."""
         return self.definition.level
 
+    @property
+    def lasts(self) -> str:
+        """The condition on a subject of a level that it begins, within the time of buckets, and not after its end."""
+        at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (self.at, self.definition.until))
+        return f"{_in_time(second_of(self.at))} AND {_holds(self.where or 'true')} AND ifNull({until} > {at}, 1)"
+
     def fact(self, number: int) -> str:
         """The SQL tuples of the facts: one, or the beginning and the end of a subject that adds to a level."""
         return self._begin_and_end(number) if self.level else self._fact(number)
 
     def _begin_and_end(self, number: int) -> str:
         """(…, +1, +moment of the beginning) at `at` and (…, -1, -the same) at `until`; neither if the end is first."""
-        at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (self.at, self.definition.until))
-        lasts = f"({self.at}) IS NOT NULL AND ifNull(toBool({self.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
+        at, lasts = f"toDateTime64({self.at}, 9, 'UTC')", self.lasts
         moment = f"intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
 
-        def fact(second: str, counted: str, sign: str) -> str:
-            when = f"ifNull(toUnixTimestamp(toDateTime64({second}, 0, 'UTC')), 0)"
+        def fact(time: str, counted: str, sign: str) -> str:
             return (
-                f"(toUInt16({number}), {when}, toUInt8(if({counted}, {COUNTED}, 0)), "
+                f"(toUInt16({number}), {second_of(time)}, toUInt8(if({counted}, {COUNTED}, 0)), "
                 f"toInt64({sign}{MILLIONTHS}), toInt64({sign}{moment}))"
             )
 
@@ -90,18 +94,18 @@ class Measure:
     def _fact(self, number: int) -> str:
         reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
         opened = [f"ifNull(toBool({self.open}), 0), {OPEN}"] if self.open else []
-        known = f"({self.numerator}) IS NULL OR ({self.denominator}) IS NULL"
+        unknown = " OR ".join(_unknown(f"toFloat64({part})") for part in (self.numerator, self.denominator))
         state = ", ".join(
             [
                 f"({self.at}) IS NULL OR NOT ifNull(toBool({self.where or 'true'}), 0), 0",
                 *reasons,
                 *opened,
-                f"{known}, {LEFT_OUT + len(self.excluded)}",
+                f"{unknown}, {LEFT_OUT + len(self.excluded)}",
                 str(COUNTED),
             ]
         )
         fact = (
-            f"(toUInt16({number}), ifNull(toUnixTimestamp(toDateTime64({self.at}, 0, 'UTC')), 0), "
+            f"(toUInt16({number}), {second_of(self.at)}, "
             f"toUInt8(multiIf({state})), {_millionths(self.numerator)}, {_millionths(self.denominator)})"
         )
         return own_parameters(self.definition, fact)
@@ -174,14 +178,15 @@ def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides
         return name
 
     def second(measure: Measure, time: str) -> str:
-        return column(measure, f"ifNull(toUnixTimestamp(toDateTime64({time}, 0, 'UTC')), 0)")
+        return column(measure, second_of(time))
 
     def level(number: int, measure: Measure) -> list[str]:
         """As `Measure.fact` says them."""
         ends = measure.definition.until
         at, until = (column(measure, f"toDateTime64({time}, 9, 'UTC')") for time in (measure.at, ends))
         where = f" AND {column(measure, _holds(measure.where))}" if measure.where else ""
-        lasts = column(measure, f"{at} IS NOT NULL{where} AND ifNull({until} > {at}, 1)")
+        begins = _in_time(second(measure, measure.at))
+        lasts = column(measure, f"{begins}{where} AND ifNull({until} > {at}, 1)")
         moment = column(measure, f"toInt64(intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000))")
         first = f"{second(measure, measure.at)}, toUInt8({lasts}), toInt64({MILLIONTHS}), {moment}"
         last = f"{second(measure, ends)}, toUInt8({lasts} AND {until} IS NOT NULL), toInt64(-{MILLIONTHS}), -{moment}"
@@ -195,7 +200,7 @@ def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides
         at = second(measure, measure.at)
         where = f" OR NOT {column(measure, _holds(measure.where))}" if measure.where else ""
         figures = [figure(measure, part) for part in (measure.numerator, measure.denominator)]
-        unknown = " OR ".join(f"{one} IS NULL" for one in figures if one != "1") or "0"
+        unknown = " OR ".join(_unknown(one) for one in figures if one != "1") or "0"
         state = [
             f"{at} = 0{where}, 0",
             *(f"{column(measure, _holds(one.when))}, {LEFT_OUT + n}" for n, one in enumerate(measure.excluded)),
@@ -226,6 +231,20 @@ def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides
             WHERE {condition}
         )
     )"""
+
+
+def second_of(time: str) -> str:
+    """The second of a time, 0 where there is none; of any year that the engine knows, not only of those of buckets."""
+    return f"ifNull(toUnixTimestamp64Second(toDateTime64({time}, 0, 'UTC')), 0)"
+
+
+def _in_time(second: str) -> str:
+    return f"{second} >= {FIRST_SECOND} AND {second} < {LAST_SECOND}"
+
+
+def _unknown(number: str) -> str:
+    """Whether a Float64 says nothing: it is not there, no number, or without end."""
+    return f"NOT ifNull(isFinite({number}), 0)"
 
 
 def _holds(condition: str) -> str:

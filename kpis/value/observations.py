@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kpis.definitions import KpiDefinition, Statistic
 from kpis.limits import LIMITS
-from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters
+from kpis.measures import MILLIONTHS, Measure, facts_sql, measures, own_parameters, parameters, second_of
 from kpis.value.questions import Part, Period
 from kpis.value.samples import MeanSample, ProportionSample, QuantileSample, RatioSample, Sample
 from kpis.view_rows import FACTS, TABLE
@@ -190,7 +190,7 @@ def _read(
     selection, given = _selection(next(iter(kept)).definition, part)
     # Said once more, so that the facts of other times are not made; most of the cost is in making them.
     known = (own_parameters(one.definition, one.at) for one in chosen)
-    times = dict.fromkeys(f"ifNull(toUnixTimestamp(toDateTime64({at}, 0, 'UTC')), 0)" for at in known)
+    times = dict.fromkeys(second_of(at) for at in known)
     near = " OR ".join(f"({one} >= {{low:Int64}} AND {one} < {{high:Int64}})" for one in times)
     text = load_sql("kpis", file).replace(FACTS, facts_sql(chosen)).replace(TABLE, view(chosen[0].view).table)
     params = {
@@ -210,7 +210,7 @@ def _selection(definition: KpiDefinition, part: Part) -> tuple[str, dict[str, An
         params["part_stream"] = part.stream
     if part.dimension:
         split = own_parameters(definition, definition.breakdowns[part.dimension])
-        said.append(f"toString({split}) = {{part_value:String}}")
+        said.append(f"ifNull(toString({split}), '') = {{part_value:String}}")
         params["part_value"] = part.value
     return " AND ".join(said), params
 
