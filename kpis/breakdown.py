@@ -206,14 +206,13 @@ def filled(statement: str, measure: Measure, statistic: Statistic, split: str) -
 
 def _standing(measure: Measure, statistic: Statistic) -> str:
     """The fact of a subject that had begun at the end of the period: whether it had ended, and how long it stood."""
-    at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (measure.at, measure.definition.until))
-    lasts = f"({measure.at}) IS NOT NULL AND ifNull(toBool({measure.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
-    ends = measure.definition.until
-    ended = f"({ends}) IS NOT NULL AND {second_of(ends)} < {{high:Int64}}"
-    age = f"{{high:Int64}} * {MILLIONTHS} - intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
+    until = measure.definition.until
+    ended = f"({until}) IS NOT NULL AND {second_of(until)} < {{high:Int64}}"
+    moment = f"intDiv(ifNull(toUnixTimestamp64Nano(toDateTime64({measure.at}, 9, 'UTC')), 0), 1000)"
+    age = f"{{high:Int64}} * {MILLIONTHS} - {moment}"
     figures = f"toInt64({MILLIONTHS}), toInt64(0)" if statistic == "level" else f"toInt64({age}), toInt64({MILLIONTHS})"
-    state = f"toUInt8(multiIf(NOT ({lasts}), 0, {ended}, {ENDED}, {COUNTED}))"
-    fact = f"(toUInt16(0), {second_of(measure.at)}, {state}, {figures})"
+    state = f"multiIf(NOT ({measure.lasts}), 0, {ended}, {ENDED}, {COUNTED})"
+    fact = f"(toUInt16(0), {second_of(measure.at)}, toUInt8({state}), {figures})"
     return own_parameters(measure.definition, f"arrayFilter(f -> f.3 != 0, [{fact}])")
 
 

@@ -77,7 +77,7 @@ def facts_select(chosen: Sequence[Measure], table: str, condition: str, *, sides
     kept = "Side, " if sides else ""
     said = [*(["Side", "Vanished"] if sides else []), *(f"{text} AS {name}" for text, name in columns.names.items())]
     states = (
-        f"arrayMap((s, n, d, unknown) -> if(s = {COUNTED} AND (n IS NULL OR d IS NULL), unknown, s), "
+        f"arrayMap((s, n, d, unknown) -> if(s = {COUNTED} AND NOT ifNull(isFinite(n) AND isFinite(d), 0), unknown, s), "
         f"{_array(counted.states, 'UInt8')}, Ns, Ds, {{unknown:Array(UInt8)}})"
     )
     whole = f"n -> {millionths('n')}"
@@ -127,7 +127,7 @@ def _facts_of(chosen: Sequence[Measure], columns: _Columns, sides: bool) -> tupl
     """Those that count something, and those of levels, whose numbers are whole as they stand."""
     counted, levels = _Facts(), _Facts()
     if sides:
-        counted.add(VANISHED, f"toDateTime64({FIRST_SECOND}, 6, 'UTC')", "Vanished", "0", "0")
+        counted.add(VANISHED, f"toDateTime64({FIRST_SECOND}, 0, 'UTC')", "Vanished", "0", "0")
     for number, measure in enumerate(chosen):
         if measure.level:
             _begin_and_end(levels, number, measure, columns)
@@ -143,7 +143,7 @@ def _count(facts: _Facts, number: int, measure: Measure, columns: _Columns) -> N
     state = f"multiIf({', '.join(told)}, {COUNTED})" if told else str(COUNTED)
     if measure.where:
         state = f"if({columns.holds(measure, measure.where)}, {state}, 0)"
-    time = columns.of(measure, f"toDateTime64({measure.at}, 6, 'UTC')")
+    time = columns.of(measure, f"toDateTime64({measure.at}, 0, 'UTC')")
     figures = [columns.figure(measure, one) for one in (measure.numerator, measure.denominator)]
     facts.add(number, time, state, *figures)
 
@@ -153,12 +153,18 @@ def _begin_and_end(facts: _Facts, number: int, measure: Measure, columns: _Colum
     ends = measure.definition.until
     at, until = (columns.of(measure, f"toDateTime64({time}, 9, 'UTC')") for time in (measure.at, ends))
     where = f" AND ifNull({columns.holds(measure, measure.where)}, 0)" if measure.where else ""
-    lasts = columns.of(measure, f"{at} IS NOT NULL{where} AND ifNull({until} > {at}, 1)")
+    lasts = columns.of(measure, f"{_within_time(at)}{where} AND ifNull({until} > {at}, 1)")
     moment = columns.of(measure, f"toInt64(intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000))")
-    facts.add(number, f"toDateTime64({at}, 6, 'UTC')", lasts, str(MILLIONTHS), moment)
+    facts.add(number, f"toDateTime64({at}, 0, 'UTC')", lasts, str(MILLIONTHS), moment)
     facts.add(
-        number, f"toDateTime64({until}, 6, 'UTC')", f"{lasts} AND {until} IS NOT NULL", f"-{MILLIONTHS}", f"-{moment}"
+        number, f"toDateTime64({until}, 0, 'UTC')", f"{lasts} AND {until} IS NOT NULL", f"-{MILLIONTHS}", f"-{moment}"
     )
+
+
+def _within_time(time: str) -> str:
+    """Whether a time is one of buckets."""
+    first, last = (f"toDateTime64({second}, 9, 'UTC')" for second in (FIRST_SECOND, LAST_SECOND))
+    return f"ifNull({time} >= {first} AND {time} < {last}, 0)"
 
 
 def _array(texts: Sequence[str], kind: str) -> str:

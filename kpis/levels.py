@@ -80,7 +80,7 @@ class Levels:
         for key, at in changed:
             if key in chosen:
                 first[key] = min(first.get(key, at), at)
-        rows: list[tuple[Any, ...]] = []
+        rows = self._of_other_calendars(tenant, chosen, new, calendar, through, now)
         for key, steps in self._steps(tenant, first, hour).items():
             since = max(first[key], steps.hours[0])
             for grain in chosen[key].definition.grains:
@@ -88,6 +88,29 @@ class Levels:
                     for start, end in _buckets(calendar, grain, since, now):
                         rows += _told(tenant, chosen[key], grain, start, steps, min(end, hour), end, through, now)
         return rows, hour
+
+    def _of_other_calendars(
+        self,
+        tenant: str,
+        chosen: Mapping[int, Measure],
+        new: Collection[int],
+        calendar: Calendar,
+        through: datetime,
+        now: datetime,
+    ) -> list[tuple[Any, ...]]:
+        """Empties the stored buckets of `new` measures that no bucket of the calendar begins with: it was another."""
+        known = {(chosen[key].definition.id, basis): chosen[key] for key in new for basis, _ in chosen[key].statistics}
+        if not known:
+            return []
+        versions = {one.definition.id: one.definition.version for one in known.values()}
+        asked = {"tenant": tenant, "ids": list(versions), "versions": list(versions.values())}
+        found = self._ch.query(load_sql("kpis", "stored_buckets"), asked).rows
+        odd = {(grain, at) for grain, at in {row[2:] for row in found} if calendar.start(grain, at) != at}
+        return [
+            _row(tenant, known[kpi, basis], basis, grain, at, None, (0.0, 0.0), 0, through, now)
+            for kpi, basis, grain, at in found
+            if (kpi, basis) in known and (grain, at) in odd
+        ]
 
     def stored(self, tenant: str, hour: int) -> None:
         """Levels until the hour need not be told again."""
@@ -123,14 +146,30 @@ def _told(
     through: datetime,
     now: datetime,
 ) -> Iterator[tuple[Any, ...]]:
-    definition, at = measure.definition, datetime.fromtimestamp(int(start.timestamp()), UTC)
+    at = datetime.fromtimestamp(int(start.timestamp()), UTC)
     for basis, statistic in measure.statistics:
         count, moments, seen = steps.until(end if statistic == "level" else full)
         ages = (count * full * MILLIONTHS - moments) / MILLIONTHS
         value = float(count) if statistic == "level" else ages / count if count else None
         figures = (float(count), 1.0) if statistic == "level" else (ages, float(count))
-        name = (tenant, definition.id, definition.version, basis, "", "", grain, at)
-        yield (*name, value, *figures, seen, 0, 0, through, now)
+        yield _row(tenant, measure, basis, grain, at, value, figures, seen, through, now)
+
+
+def _row(
+    tenant: str,
+    measure: Measure,
+    basis: str,
+    grain: str,
+    at: datetime,
+    value: float | None,
+    figures: tuple[float, float],
+    seen: int,
+    through: datetime,
+    now: datetime,
+) -> tuple[Any, ...]:
+    definition = measure.definition
+    name = (tenant, definition.id, definition.version, basis, "", "", grain, at)
+    return (*name, value, *figures, seen, 0, 0, through, now)
 
 
 def _buckets(calendar: Calendar, grain: Grain, since: int, now: datetime) -> Iterator[tuple[datetime, int]]:

@@ -64,20 +64,24 @@ class Measure:
         """Whether it is a running sum: see `kpis.levels`."""
         return self.definition.level
 
+    @property
+    def lasts(self) -> str:
+        """The condition on a subject of a level that it begins, within the time of buckets, and not after its end."""
+        at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (self.at, self.definition.until))
+        return f"{_in_time(second_of(self.at))} AND {_holds(self.where or 'true')} AND ifNull({until} > {at}, 1)"
+
     def fact(self, number: int) -> str:
         """The SQL tuples of the facts: one, or the beginning and the end of a subject that adds to a level."""
         return self._begin_and_end(number) if self.level else self._fact(number)
 
     def _begin_and_end(self, number: int) -> str:
         """(…, +1, +moment of the beginning) at `at` and (…, -1, -the same) at `until`; neither if the end is first."""
-        at, until = (f"toDateTime64({text}, 9, 'UTC')" for text in (self.at, self.definition.until))
-        lasts = f"({self.at}) IS NOT NULL AND ifNull(toBool({self.where or 'true'}), 0) AND ifNull({until} > {at}, 1)"
+        at, lasts = f"toDateTime64({self.at}, 9, 'UTC')", self.lasts
         moment = f"intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
 
-        def fact(second: str, counted: str, sign: str) -> str:
-            when = f"{second_of(second)}"
+        def fact(time: str, counted: str, sign: str) -> str:
             return (
-                f"(toUInt16({number}), {when}, toUInt8(if({counted}, {COUNTED}, 0)), "
+                f"(toUInt16({number}), {second_of(time)}, toUInt8(if({counted}, {COUNTED}, 0)), "
                 f"toInt64({sign}{MILLIONTHS}), toInt64({sign}{moment}))"
             )
 
@@ -88,13 +92,13 @@ class Measure:
     def _fact(self, number: int) -> str:
         reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
         opened = [f"ifNull(toBool({self.open}), 0), {OPEN}"] if self.open else []
-        known = f"({self.numerator}) IS NULL OR ({self.denominator}) IS NULL"
+        unknown = " OR ".join(_unknown(f"toFloat64({part})") for part in (self.numerator, self.denominator))
         state = ", ".join(
             [
                 f"({self.at}) IS NULL OR NOT ifNull(toBool({self.where or 'true'}), 0), 0",
                 *reasons,
                 *opened,
-                f"{known}, {LEFT_OUT + len(self.excluded)}",
+                f"{unknown}, {LEFT_OUT + len(self.excluded)}",
                 str(COUNTED),
             ]
         )
@@ -150,6 +154,24 @@ def facts_sql(chosen: Sequence[Measure]) -> str:
     return f"arrayFilter(f -> f.3 != 0 AND f.2 >= {FIRST_SECOND} AND f.2 < {LAST_SECOND}, [\n        {tuples}])"
 
 
+def second_of(time: str) -> str:
+    """The second of a time, 0 where there is none; of any year that the engine knows, not only of those of buckets."""
+    return f"ifNull(toUnixTimestamp64Second(toDateTime64({time}, 0, 'UTC')), 0)"
+
+
+def _in_time(second: str) -> str:
+    return f"{second} >= {FIRST_SECOND} AND {second} < {LAST_SECOND}"
+
+
+def _unknown(number: str) -> str:
+    """Whether a Float64 says nothing: it is not there, no number, or without end."""
+    return f"NOT ifNull(isFinite({number}), 0)"
+
+
+def _holds(condition: str) -> str:
+    return f"ifNull(toBool({condition}), 0)"
+
+
 def parameters(chosen: Sequence[Measure]) -> dict[str, Any]:
     """The values of the definitions' own parameters, by their names in the facts."""
     return {
@@ -180,11 +202,6 @@ def value_of(statistic: Statistic, row: Sequence[Any]) -> float | None:
     if statistic == "p90":
         return p90
     return numerator / denominator if denominator else None
-
-
-def second_of(time: str) -> str:
-    """SQL of the second of a time, of whichever century; 0 for none."""
-    return f"ifNull(toUnixTimestamp64Second(toDateTime64({time}, 6, 'UTC')), 0)"
 
 
 def millionths(expression: str) -> str:

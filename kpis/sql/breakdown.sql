@@ -13,7 +13,7 @@ FROM
     SELECT Group.1 AS Kind, Group.2 AS Part, F.3 AS State, F.4 AS N, F.5 AS D
     FROM
     (
-        SELECT toString(/*split*/) AS SplitBy, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
+        SELECT ifNull(toString(/*split*/), '') AS SplitBy, arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
         FROM /*table*/ FINAL
         WHERE TenantId = {tenant:String} AND /*within*/
     )

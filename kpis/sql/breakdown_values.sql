@@ -5,7 +5,7 @@ FROM
     SELECT SplitBy, sum(length(SplitFacts)) AS Facts
     FROM
     (
-        SELECT toString(/*split*/) AS SplitBy, arrayFilter(f -> f.3 != 3 AND f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
+        SELECT ifNull(toString(/*split*/), '') AS SplitBy, arrayFilter(f -> f.3 != 3 AND f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS SplitFacts
         FROM /*table*/ FINAL
         WHERE TenantId = {tenant:String} AND /*within*/
     )

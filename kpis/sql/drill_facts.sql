@@ -5,7 +5,7 @@ SELECT
 FROM
 (
     SELECT
-        Stream, CaseId, Subject, toString(/*split*/) AS DrillSplit,
+        Stream, CaseId, Subject, ifNull(toString(/*split*/), '') AS DrillSplit,
         arrayFilter(f -> f.2 >= {low:Int64} AND f.2 < {high:Int64}, /*facts*/) AS DrillFacts
     FROM /*table*/ FINAL
     WHERE TenantId = {tenant:String} AND /*within*/

@@ -210,7 +210,7 @@ def _selection(definition: KpiDefinition, part: Part) -> tuple[str, dict[str, An
         params["part_stream"] = part.stream
     if part.dimension:
         split = own_parameters(definition, definition.breakdowns[part.dimension])
-        said.append(f"toString({split}) = {{part_value:String}}")
+        said.append(f"ifNull(toString({split}), '') = {{part_value:String}}")
         params["part_value"] = part.value
     return " AND ".join(said), params
 
