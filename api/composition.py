@@ -152,6 +152,7 @@ def build(stores: Stores, clock: Clock, receivers: Receivers | None = None) -> S
             kpis_of=definitions.of,
             ledger=runs,
             leading=lambda: lease.held or not lease.token,  # who never held it was asked by hand
+            term=lambda: lease.token,
         ),
         kpi_runs=runs,
         lease=lease,

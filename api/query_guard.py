@@ -17,7 +17,7 @@ from storage import ClickHouse, QueryResult
 
 TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series", "values"})
 SYSTEM_TABLES = frozenset({"system.one", "system.numbers"})
-HIDDEN = re.compile(r"^(.*_in|.*_mv|schema_migrations.*|kpi_batch_\d|kpi_made_.*)$")
+HIDDEN = re.compile(r"^(.*_in|.*_mv|schema_migrations.*|kpi_batch_.*|kpi_made_.*)$")
 FORBIDDEN_FUNCTIONS = re.compile(
     r"^(file|dictGet.*|dictHas|joinGet.*|catboost.*|sleep.*|getServerSetting|getClientHTTPHeader|getMacro|hostName"
     r"|addressToLine.*|addressToSymbol|demangle|currentDatabase.*|initializeAggregation|queryID|filesystem.*|FQDN"

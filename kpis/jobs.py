@@ -69,7 +69,9 @@ class KpiJobs:
         kpis_of: Callable[[str], TenantKpis] | None = None,
         ledger: RunLedger | None = None,
         leading: Callable[[], bool] = lambda: True,
+        term: Callable[[], int] = lambda: 0,
     ) -> None:
+        """term: the number of the lease's holding, by which who runs the jobs and who did before keep apart."""
         same = TenantKpis(catalogue, Calendar(timezone))
         self._kpis_of = kpis_of or (lambda _: same)
         self._ch, self._clock, self._tenants = ch, clock, tenants
@@ -77,7 +79,7 @@ class KpiJobs:
         self._running = threading.Lock()
         self._stopping = threading.Event()
         self._seen: dict[tuple[str, str, int], tuple[datetime, int]] = {}
-        self._view_values = ViewValues(ch, clock, self._kpis_of, details)
+        self._view_values = ViewValues(ch, clock, self._kpis_of, details, term)
 
     def run_once(self) -> RunReport:
         """Takes in what was received since the last run; everything where there was none.
@@ -233,7 +235,7 @@ class KpiJobs:
     def _marks(self, tenant: str, calendar: Calendar) -> dict[tuple[str, int], datetime]:
         """By KPI and version: everything received until then is in its values, by this calendar."""
         rows = self._ch.query(load_sql("kpis", "computed_versions"), {"tenant": tenant}).rows
-        return {(kpi, int(version)): as_utc(at) for kpi, version, at, said in rows if said == calendar.name}
+        return {(kpi, int(version)): as_utc(at) for kpi, version, at, said, _ in rows if said == calendar.name}
 
     def _stored(self, tenant: str, definition: KpiDefinition) -> list[tuple[Grain, datetime]]:
         asked = {"tenant": tenant, "ids": [definition.id], "versions": [definition.version]}

@@ -67,10 +67,11 @@ class Levels:
         new: Collection[int],
         calendar: Calendar,
         through: datetime,
+        computed: datetime,
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Buckets that end after an hour that changed, or that ended since the last time; of `new` measures all.
 
-        The second part is for `stored`, once the rows are.
+        computed: is told as the time of computing. The second part is for `stored`, once the rows are.
         """
         now = self._clock.now()
         hour = _hour(calendar, now)
@@ -80,13 +81,13 @@ class Levels:
         for key, at in changed:
             if key in chosen:
                 first[key] = min(first.get(key, at), at)
-        rows = self._of_other_calendars(tenant, chosen, new, calendar, through, now)
+        rows = self._of_other_calendars(tenant, chosen, new, calendar, through, computed)
         for key, steps in self._steps(tenant, first, hour).items():
             since = max(first[key], steps.hours[0])
             for grain in chosen[key].definition.grains:
                 if grain in GRAINS:
                     for start, end in _buckets(calendar, grain, since, now):
-                        rows += _told(tenant, chosen[key], grain, start, steps, min(end, hour), end, through, now)
+                        rows += _told(tenant, chosen[key], grain, start, steps, min(end, hour), end, through, computed)
         return rows, hour
 
     def _of_other_calendars(
@@ -96,7 +97,7 @@ class Levels:
         new: Collection[int],
         calendar: Calendar,
         through: datetime,
-        now: datetime,
+        computed: datetime,
     ) -> list[tuple[Any, ...]]:
         """Empties the stored buckets of `new` measures that no bucket of the calendar begins with: it was another."""
         known = {(chosen[key].definition.id, basis): chosen[key] for key in new for basis, _ in chosen[key].statistics}
@@ -107,7 +108,7 @@ class Levels:
         found = self._ch.query(load_sql("kpis", "stored_buckets"), asked).rows
         odd = {(grain, at) for grain, at in {row[2:] for row in found} if calendar.start(grain, at) != at}
         return [
-            _row(tenant, known[kpi, basis], basis, grain, at, None, (0.0, 0.0), 0, through, now)
+            _row(tenant, known[kpi, basis], basis, grain, at, None, (0.0, 0.0), 0, through, computed)
             for kpi, basis, grain, at in found
             if (kpi, basis) in known and (grain, at) in odd
         ]
@@ -144,7 +145,7 @@ def _told(
     full: int,
     end: int,
     through: datetime,
-    now: datetime,
+    computed: datetime,
 ) -> Iterator[tuple[Any, ...]]:
     at = datetime.fromtimestamp(int(start.timestamp()), UTC)
     for basis, statistic in measure.statistics:
@@ -152,7 +153,7 @@ def _told(
         ages = (count * full * MILLIONTHS - moments) / MILLIONTHS
         value = float(count) if statistic == "level" else ages / count if count else None
         figures = (float(count), 1.0) if statistic == "level" else (ages, float(count))
-        yield _row(tenant, measure, basis, grain, at, value, figures, seen, through, now)
+        yield _row(tenant, measure, basis, grain, at, value, figures, seen, through, computed)
 
 
 def _row(
@@ -165,11 +166,11 @@ def _row(
     figures: tuple[float, float],
     seen: int,
     through: datetime,
-    now: datetime,
+    computed: datetime,
 ) -> tuple[Any, ...]:
     definition = measure.definition
     name = (tenant, definition.id, definition.version, basis, "", "", grain, at)
-    return (*name, value, *figures, seen, 0, 0, through, now)
+    return (*name, value, *figures, seen, 0, 0, through, computed)
 
 
 def _buckets(calendar: Calendar, grain: Grain, since: int, now: datetime) -> Iterator[tuple[datetime, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kpis.changes import SELECTION
@@ -15,7 +16,6 @@ from storage import load_sql
 if TYPE_CHECKING:
     from storage import ClickHouse
 
-TABLES = ("kpi_batch_1", "kpi_batch_2")
 LATEST, WHICH = "/*latest*/", "/*which*/"
 IN_ORDER = (
     "row_number() OVER (PARTITION BY Stream, CaseId, EventId ORDER BY ReceivedAt DESC, Timestamp DESC, Seq DESC) = 1"
@@ -29,13 +29,37 @@ FILLING = LIMITS | {"optimize_functions_to_subcolumns": 0}
 """Else each attribute is looked up in keys and values that are read for it alone: twice the time for so many."""
 
 
-class Batches:
-    """The batches of a process; who asks for more than there are waits."""
+@dataclass(frozen=True)
+class Apart:
+    """The tables of one who runs the jobs.
 
-    def __init__(self, ch: ClickHouse) -> None:
+    term: the number of the holding of the lease. Each has other tables than the one before: who lost the lease without
+    knowing it may be in the middle of a statement.
+    """
+
+    term: int = 0
+
+    def made(self, view: str) -> str:
+        """Where the rows of a view are put apart."""
+        return f"kpi_made_{view}{self._which}"
+
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """Where events are put aside."""
+        return tuple(f"kpi_batch_{number}{self._which}" for number in (1, 2))
+
+    @property
+    def _which(self) -> str:
+        return "_odd" if self.term % 2 else ""
+
+
+class Batches:
+    """The batches of a run; who asks for more than there are waits."""
+
+    def __init__(self, ch: ClickHouse, apart: Apart) -> None:
         self._ch = ch
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for table in TABLES:
+        for table in apart.batches:
             self._free.put(table)
 
     @contextmanager

@@ -10,7 +10,8 @@ finds such a mark (the process died in between) computes all buckets anew.
 
 All rows of a tenant are made anew when it has no mark, when the statements changed, or when nobody looked for longer
 than changes are noted. Not promised: that a row has vanished when retention dropped its events; retention drops views
-by their own time.
+by their own time. An event told again at the same time under another name, which the store had put in the place of the
+first before a run saw both, changes the views that knew it under its first name with the daily run.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core import Clock, get_logger
+from core import Clock, StorageError, get_logger
 from kpis.changes import ALWAYS, CASES_AT_ONCE, EVENTS_AT_ONCE, IN_RANGE, NOTED, OVERLAP, SETTLED
 from kpis.changes import Change as Note
 from kpis.currencies import CURRENCIES
 from kpis.limits import AT_ONCE, LIMITS
 from kpis.measures import Measure
 from kpis.partials import Change, together
-from kpis.view_batches import Batches, news
+from kpis.view_batches import Apart, Batches, news
 from kpis.view_rows import ViewRows
 from kpis.views import RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
@@ -70,6 +71,7 @@ class _Mark:
     model: int
     through: datetime
     taken: Mapping[int, Note]
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,17 @@ class ViewJobs:
         ch: ClickHouse,
         clock: Clock,
         details: Callable[[], Details] = dict,
+        term: Callable[[], int] = lambda: 0,
         *,
         overlap: timedelta = OVERLAP,
         settled: timedelta = SETTLED,
     ) -> None:
-        self._ch, self._clock, self._details = ch, clock, details
+        self._ch, self._details, self._term = ch, details, term
         self._overlap, self._settled_after = overlap, settled
         self._stopping = threading.Event()
         self._currency = ""
-        self._next = _Mark(BEGUN, EPOCH, {})
-        self._batches = Batches(ch)
+        self._next, self._begun = _Mark(BEGUN, EPOCH, {}), 0
+        self._batches = Batches(ch, Apart())
         self._turn = threading.BoundedSemaphore(AT_ONCE)
         """Of those who make rows of both sources' cases at the same time."""
         self.rows = ViewRows(ch, clock)
@@ -126,23 +129,26 @@ class ViewJobs:
         """
         now: datetime = self._ch.query("SELECT now64(3, 'UTC')").rows[0][0]
         mark = self._mark(tenant)
-        self.rows.told, self._currency = self._details(), currency
+        self._begun = mark.version if mark else 0
+        self.rows.begin(self._begun)
+        self.rows.told, self._currency, self.rows.apart = self._details(), currency, Apart(self._term())
+        self._batches = Batches(self._ch, self.rows.apart)
         number = model(self.rows.told, currency)
         fresh = everything or mark is None or mark.model != number or mark.through < now - NOTED
-        since = now - self._overlap if fresh or mark is None else mark.through - self._overlap
+        # The engine's clock may have been set back since the mark was written.
+        since = (now if fresh or mark is None else min(now, mark.through)) - self._overlap
         changes = self._changes(tenant, since)
         settled = {segment: one for segment, one in changes.items() if one[0] <= now - self._settled_after}
         through = max((at for at, _ in changes.values()), default=now)
         self._next = _Mark(number, now, settled)
         if fresh or mark is None:
-            if mark is not None:
-                self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
+            self._begin(tenant, mark or _Mark(BEGUN, EPOCH, {}))
             made = self._rebuild(tenant)
             return Changed({}, True, made, through, self._stopping.is_set())
         new = [segment for segment, seen in changes.items() if mark.taken.get(segment) != seen]
         if not new:
             return Changed({}, False, 0, through)
-        self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
+        self._begin(tenant, mark)
         done = self._refresh(tenant, chosen, tz, since, new)
         if done is None:
             self._set_mark(tenant, mark)
@@ -153,10 +159,23 @@ class ViewJobs:
         """What the last run took in need not be taken in again."""
         self._set_mark(tenant, self._next)
 
-    def _set_mark(self, tenant: str, mark: _Mark) -> None:
+    def still_alone(self, tenant: str) -> None:
+        """Raises StorageError when another process has begun a run of the tenant since this one began."""
+        mark = self._mark(tenant)
+        if mark and mark.version != self._begun:
+            raise StorageError(
+                "another process has begun to compute these KPIs; this one stops", hint="see who holds the lease 'jobs'"
+            )
+
+    def _begin(self, tenant: str, mark: _Mark) -> None:
+        self._begun = self._set_mark(tenant, _Mark(BEGUN, mark.through, mark.taken))
+
+    def _set_mark(self, tenant: str, mark: _Mark) -> int:
+        version = self.rows.next_version()
         taken = [(segment, *change) for segment, change in mark.taken.items()]
-        row = (tenant, mark.model, mark.through, taken, self.rows.next_version())
+        row = (tenant, mark.model, mark.through, taken, version)
         self._ch.insert_rows("kpi_marks", ("TenantId", "Model", "Through", "Taken", "Version"), [row])
+        return version
 
     # --- making rows ---
 
@@ -279,8 +298,8 @@ class ViewJobs:
 
     def _mark(self, tenant: str) -> _Mark | None:
         rows = self._ch.query(load_sql("kpis", "view_mark"), {"tenant": tenant}).rows
-        for number, through, taken in rows:
-            return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken})
+        for number, through, taken, version in rows:
+            return _Mark(int(number), through, {segment: (at, count) for segment, at, count in taken}, int(version))
         return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core import Clock
@@ -16,6 +17,7 @@ from kpis.facts import VANISHED, facts_parameters, facts_select
 from kpis.limits import FEW, LIMITS, beside_others
 from kpis.measures import Measure
 from kpis.partials import Key, Sums
+from kpis.view_batches import Apart
 from kpis.views import Details, View
 from storage import load_sql
 
@@ -29,21 +31,36 @@ GIVEN = ("TenantId", "Version", "Gone")
 """Columns of a view that its statement does not give."""
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+APART = 1 << 32
+"""By how much the versions of a run lie above the mark of the one before: more than a run has versions."""
+
+
 class ViewRows:
-    """Makes rows of views. `told` and `recent` are set by each run."""
+    """Makes rows of views. `told`, `apart` and `recent` are set by each run."""
 
     def __init__(self, ch: ClickHouse, clock: Clock) -> None:
         self._ch, self._clock = ch, clock
         self._lock, self._version = threading.Lock(), 0
         self._columns: dict[str, list[str]] = {}
         self.told: Details = {}
+        self.apart, self.began = Apart(), EPOCH
         self.recent = 0
-        """The second from which on sums of minutes are kept."""
+        """The second from which on sums of minutes are kept; `began` is when the run began, later than all before."""
+
+    def begin(self, last: int) -> None:
+        """Versions of this run are above those of all runs before, whichever process made them by whatever clock.
+
+        last: the version of the newest mark.
+        """
+        with self._lock:
+            self._version = max(self._version, last + APART if last else 0, self._clock.time_ns())
+            self.began = EPOCH + timedelta(microseconds=self._version // 1000)
 
     def next_version(self) -> int:
         """Higher than all before."""
         with self._lock:
-            self._version = max(self._version + 1, self._clock.time_ns())
+            self._version += 1
             return self._version
 
     def has_rows(self, view: View, tenant: str) -> bool:
@@ -69,7 +86,7 @@ class ViewRows:
     ) -> dict[Key, Sums]:
         """Makes the rows of the cases in the batch; by how much the sums of the measures change."""
         selection = f"(Stream, CaseId) IN (SELECT Stream, CaseId FROM {batch})"
-        made = f"kpi_made_{view.name}"
+        made = self.apart.made(view.name)
         self._ch.command(f"TRUNCATE TABLE {made}")  # of a process that died
         version = self._make(view, made, batch, selection, {**params, "began": 0}, FEW)
         changes, vanished = self._changes(view, made, measures, selection, params, tz)

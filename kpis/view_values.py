@@ -52,9 +52,10 @@ class ViewValues:
         clock: Clock,
         kpis_of: Callable[[str], TenantKpis],
         details: Callable[[], Details] = dict,
+        term: Callable[[], int] = lambda: 0,
     ) -> None:
         self._ch, self._clock, self._kpis_of = ch, clock, kpis_of
-        self._views, self._partials, self._levels = ViewJobs(ch, clock, details), Partials(ch), Levels(ch, clock)
+        self._views, self._partials, self._levels = ViewJobs(ch, clock, details, term), Partials(ch), Levels(ch, clock)
         self._taken: dict[str, TenantKpis] = {}
         self._all_refused: dict[str, dict[str, str]] = {}
 
@@ -93,13 +94,15 @@ class ViewValues:
             complete = set()
         done = RunReport(left_out=tuple(self._refused.values()), through=changed.through)
         new = self._chosen(self._measures.keys() - complete)
+        if new or changed.cases:
+            self._views.still_alone(tenant)
         if new:
             done += self._add_up(tenant, new, changed.through)
         if changes:
             self._partials.apply(tenant, changes, self._views.rows.next_version())
         told = [
             partial(self._tell_sums, tenant, changes, changed.through),
-            partial(self._tell_levels, tenant, changes, new, changed.through),
+            partial(self._tell_levels, tenant, complete, changes, new, changed.through),
         ]
         for one in side_by_side(told):
             done += one
@@ -115,6 +118,7 @@ class ViewValues:
     ) -> list[Step]:
         """What computes the values of these KPIs in these periods anew; the rows of the views stay as they are."""
         self._take(tenant)
+        self._views.rows.begin(0)
         chosen = {key: measure for key, measure in self._measures.items() if measure.definition.id in ids}
         steps = [
             Step(f"sums of {name}", 1, partial(self._sum_up, tenant, name, some))
@@ -158,7 +162,7 @@ class ViewValues:
         slices: Sequence[tuple[datetime, datetime]],
         through: datetime,
     ) -> RunReport:
-        rows, _ = self._levels.rows(tenant, chosen, (), chosen.keys(), self._calendar, through)
+        rows, _ = self._levels.rows(tenant, chosen, (), chosen.keys(), self._calendar, through, self._views.rows.began)
         within = [row for row in rows if slices[0][0] <= row[BUCKET_START] < slices[-1][1]]
         self._insert(within)
         return RunReport(computed=len(chosen), buckets=len(within), rows=len(within))
@@ -182,7 +186,7 @@ class ViewValues:
     def _in_force(self, tenant: str) -> set[int]:
         """The measures of definitions that the last run computed, by this calendar; the others may have missed some."""
         rows = self._ch.query(load_sql("kpis", "computed_versions"), {"tenant": tenant}).rows
-        done = {(name, int(version)): through for name, version, through, said in rows if said == self._calendar.name}
+        done = {(name, int(version)): at for name, version, _, said, at in rows if said == self._calendar.name}
         newest = max((done.get((one.id, one.version), EPOCH) for one in self._definitions), default=EPOCH)
         last = {one.id for one in self._definitions if done.get((one.id, one.version)) == newest}
         return {key for key, measure in self._measures.items() if measure.definition.id in last}
@@ -246,15 +250,25 @@ class ViewValues:
         return self._store(tenant, wanted, found, through) + computed
 
     def _tell_levels(
-        self, tenant: str, changes: Change, new: Mapping[str, Sequence[Measure]], through: datetime
+        self,
+        tenant: str,
+        complete: Collection[int],
+        changes: Change,
+        new: Mapping[str, Sequence[Measure]],
+        through: datetime,
     ) -> RunReport:
         """The buckets of levels after what changed, and those that ended since they were last told."""
-        chosen = {key: measure for key, measure in self._measures.items() if measure.level}
-        fresh = {measure.key(self._calendar.timezone) for some in new.values() for measure in some} & chosen.keys()
+        fresh = {measure.key(self._calendar.timezone) for some in new.values() for measure in some}
+        chosen = {
+            key: measure
+            for key, measure in self._measures.items()
+            if measure.level and (key in complete or key in fresh) and measure.definition.id not in self._refused
+        }
+        fresh &= chosen.keys()
         moved = [one for one in changes if one[0] in chosen]
         if not chosen or not (fresh or moved or self._levels.due(tenant, self._calendar)):
             return RunReport()
-        rows, hour = self._levels.rows(tenant, chosen, moved, fresh, self._calendar, through)
+        rows, hour = self._levels.rows(tenant, chosen, moved, fresh, self._calendar, through, self._views.rows.began)
         self._insert(rows)
         self._levels.stored(tenant, hour)
         return RunReport(buckets=len(rows), rows=len(rows))
@@ -327,7 +341,7 @@ class ViewValues:
     def _rows(
         self, tenant: str, buckets: set[Bucket], found: Mapping[Bucket, tuple[Any, ...]], through: datetime
     ) -> Iterator[tuple[Any, ...]]:
-        now, nothing = self._clock.now(), (0, 0, 0, 0, 0, (0.0, 0.0))
+        now, nothing = self._views.rows.began, (0, 0, 0, 0, 0, (0.0, 0.0))
         for bucket in sorted(buckets):
             key, grain, start = bucket
             measure = self._measures[key]
@@ -378,7 +392,7 @@ class ViewValues:
         }
 
     def _store_runs(self, tenant: str, through: datetime) -> None:
-        now = self._clock.now()
+        now = self._views.rows.began
         rows = [
             (tenant, one.id, one.version, "", "", self._calendar.name, RUN, EPOCH, None, 0, 0, 0, 0, 0, through, now)
             for one in self._definitions

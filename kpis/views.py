@@ -1,9 +1,10 @@
 """The canonical views: what KPIs are computed from, one row for each subject, and the statements that make the rows.
 
 A view's statement (`sql/view_<name>.sql`) selects all columns of its table for given cases. It reads their events where
-`view_batch.sql` has put them: each once, in the wording that was received last, with its attributes in columns. Three
-short forms keep the statements readable: `/*first X name*/` is the time at which an event was first told,
-`/*last X name*/` the last, `/*time key*/` an attribute read as a time.
+`view_batch.sql` has put them: each once, in the wording that was received last, with its attributes in columns. Short
+forms keep the statements readable: `/*first X name*/` is the time at which an event was first told, `/*last X name*/`
+the last, `/*time key*/` an attribute read as a time, `/*number key*/` as a number, `/*one currency*/` the currency of
+all amounts of a case, '' where they have several or one that is not counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from storage import load_sql
 EVENTS, SOURCE, BATCH = "/*events*/", "/*source*/", "/*batch*/"
 _TOLD = re.compile(r"/\*(first|last) (\w+) ([a-z0-9_.]+)\*/")
 _TIME = re.compile(r"/\*time ([a-z0-9_.]+)\*/")
+_NUMBER = re.compile(r"/\*number ([a-z0-9_.]+)\*/")
+ONE_CURRENCY = "/*one currency*/"
+_ONE_CURRENCY = (
+    "if(countIf(e.Foreign AND e.Amount IS NOT NULL) = 0"
+    " AND uniqExactIf(e.Currency, e.Amount IS NOT NULL AND e.Currency != '') <= 1,"
+    " max(if(e.Amount IS NULL, '', e.Currency)), '')"
+)
 
 Pair = tuple[str, str, tuple[str, ...], tuple[str, ...], str]
 """Kind, event that begins it, events that end it, attributes that say which belong together, attribute of its label."""
@@ -232,13 +240,18 @@ def model(details: Details, currency: str = "") -> int:
 @cache
 def _expanded(name: str) -> str:
     text = load_sql("kpis", name).replace(EVENTS, load_sql("kpis", "view_events").rstrip())
-    text = _TOLD.sub(_told, text)
-    return _TIME.sub(_time, text)
+    text = _TOLD.sub(_told, text.replace(ONE_CURRENCY, _ONE_CURRENCY))
+    return _NUMBER.sub(_number, _TIME.sub(_time, text))
 
 
 def _told(found: re.Match[str]) -> str:
     which, column, event = found.groups()
     return f"{'min' if which == 'first' else 'max'}OrNullIf(Timestamp, EventName = '{event}') AS {column},"
+
+
+def _number(found: re.Match[str]) -> str:
+    value = f"toFloat64OrNull(Attributes['{found[1]}'])"
+    return f"if(isFinite({value}), {value}, NULL)"
 
 
 def _time(found: re.Match[str]) -> str:

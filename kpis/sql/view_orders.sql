@@ -43,11 +43,11 @@ FROM
         /*first FailedAt retail.order.failed*/
         argMinIf(PromiseAt, Moment, PromiseAt IS NOT NULL) AS PromisedAt,
         argMaxIf(PromiseAt, Moment, PromiseAt IS NOT NULL) AS LastPromisedAt,
-        anyIf(e.CancelReason, EventName = 'retail.order.cancelled') AS CancelReason,
+        argMinIf(e.CancelReason, Moment, EventName = 'retail.order.cancelled' AND e.CancelReason != '') AS CancelReason,
         max(if(EventName = 'retail.order.placed', e.Channel, '')) AS Channel,
         max(if(EventName = 'retail.order.placed', e.CustomerId, '')) AS CustomerId,
         max(if(EventName IN ('retail.order.placed', 'retail.order.allocated'), e.LocationId, '')) AS LocationId,
-        max(if(EventName = 'retail.order.placed', toString(e.Currency), '')) AS Currency,
+        argMaxIf(toString(e.Currency), Moment, EventName = 'retail.order.placed' AND e.Amount IS NOT NULL) AS Currency,
         ifNull(argMaxIf(e.Quantity, Moment, EventName = 'retail.order.placed'), 0) AS Quantity,
         argMaxIf(e.Amount, Moment, EventName = 'retail.order.placed') AS Amount,
         if(countIf(EventName = 'retail.order.invoiced' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.order.invoiced'), NULL) AS InvoicedAmount,

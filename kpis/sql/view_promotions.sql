@@ -16,7 +16,7 @@ SELECT
     /*last LastClaimedAt retail.promotion.claimed*/
     /*last SettledAt retail.promotion.settled*/
     max(e.SupplierId) AS SupplierId,
-    max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
+    /*one currency*/ AS Currency,
     countIf(EventName = 'retail.promotion.claimed') AS Claims,
     countIf(EventName = 'retail.promotion.settled') AS Settlements,
     if(countIf(EventName = 'retail.promotion.claimed' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.promotion.claimed'), NULL) AS Claimed,

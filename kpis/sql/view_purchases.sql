@@ -29,7 +29,7 @@ FROM
         /*first PaidAt retail.supplier_invoice.paid*/
         max(e.SupplierId) AS SupplierId,
         max(e.Sku) AS Sku,
-        max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
+        /*one currency*/ AS Currency,
         argMinIf(if(EventName = 'retail.supplier_invoice.matched', 'matched', 'mismatched'), Moment,
             EventName IN ('retail.supplier_invoice.matched', 'retail.supplier_invoice.mismatched')) AS FirstMatch,
         ifNull(argMaxIf(e.Quantity, Moment, EventName IN ('retail.purchase_order.sent', 'retail.purchase_order.changed') AND e.Quantity IS NOT NULL), 0) AS Ordered,

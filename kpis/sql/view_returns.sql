@@ -21,7 +21,7 @@ SELECT
     max(e.Disposition) AS Disposition,
     max(e.OrderId) AS OrderId,
     max(e.Sku) AS Sku,
-    max(if(e.Amount IS NULL, '', toString(e.Currency))) AS Currency,
+    /*one currency*/ AS Currency,
     ifNull(maxIf(e.Quantity, EventName IN ('retail.return.requested', 'retail.return.received')), 0) AS Quantity,
     argMaxIf(e.Amount, Moment, EventName = 'retail.return.requested') AS Amount,
     if(countIf(EventName = 'retail.refund.issued' AND e.Amount IS NOT NULL) > 0, sumIf(e.Amount, EventName = 'retail.refund.issued'), NULL) AS RefundAmount

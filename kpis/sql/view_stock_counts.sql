@@ -5,6 +5,6 @@ WITH events AS
 )
 SELECT
     Stream, CaseId, EventId AS Subject, Timestamp AS Began, Timestamp AS CountedAt, Sku, LocationId,
-    toFloat64OrNull(Attributes['retail.stock.level']) AS Counted,
-    toFloat64OrNull(Attributes['retail.stock.book']) AS Book
+    /*number retail.stock.level*/ AS Counted,
+    /*number retail.stock.book*/ AS Book
 FROM events

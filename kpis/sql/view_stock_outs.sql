@@ -7,7 +7,7 @@ WITH
     (
         SELECT
             *,
-            toFloat64OrNull(Attributes['retail.stock.level']) AS Level,
+            /*number retail.stock.level*/ AS Level,
             ifNull(Level, if(EventName = 'retail.stock.replenished', ifNull(Quantity, 1), 0)) AS After,
             multiIf(EventName = 'retail.stock.reserved', After + ifNull(Quantity, 0),
                 EventName = 'retail.stock.adjusted', After - ifNull(Quantity, 0), After) AS Before
@@ -19,7 +19,7 @@ WITH
     grouped AS
     (
         SELECT
-            Stream, CaseId, any(e.Sku) AS Sku, any(e.LocationId) AS LocationId,
+            Stream, CaseId, max(e.Sku) AS Sku, max(e.LocationId) AS LocationId,
             arraySort(groupArrayIf(Timestamp, EventName = 'retail.stock.depleted')) AS Begins,
             arraySort(groupArrayIf(Timestamp, EventName != 'retail.stock.depleted' AND greatest(After, Before) > 0)) AS Ends,
             arrayMap(b -> arrayFirstIndex(e -> e > b, Ends), Begins) AS Closing

@@ -6,5 +6,5 @@ WITH events AS
 SELECT
     Stream, CaseId, EventId AS Subject, Timestamp AS Began, /*time retail.changed.at*/ AS ChangedAt, Timestamp AS ShownAt,
     Sku, LocationId, Attributes['retail.system'] AS System,
-    toFloat64OrNull(Attributes['retail.stock.level']) AS Level
+    /*number retail.stock.level*/ AS Level
 FROM events
