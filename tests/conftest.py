@@ -21,7 +21,8 @@ import hypothesis
 import pytest
 
 from core import ManualClock, Settings, load_settings
-from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
+from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_state
+from tests.support.engine import open_for_tests, quick_folder
 
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
@@ -82,12 +83,13 @@ def _clean_environment() -> None:
 @pytest.fixture(scope="session")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
     """The embedded engine with every migration applied."""
-    ch = open_clickhouse(load_settings(data_dir=tmp_path_factory.mktemp("engine")))
-    migrate_clickhouse(ch)
-    _OPEN.append(ch)
-    yield ch
-    _OPEN.remove(ch)
-    ch.close()
+    with quick_folder(tmp_path_factory.mktemp("engine")) as folder:
+        ch = open_for_tests(folder)
+        migrate_clickhouse(ch)
+        _OPEN.append(ch)
+        yield ch
+        _OPEN.remove(ch)
+        ch.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
