@@ -100,6 +100,16 @@ def _small_engine() -> Iterator[None]:
     the embedded engine needs some 0.15 s for each part of the table, whosever it is.
     """
     yield
+    _empty()
+
+
+@pytest.fixture
+def small_engine() -> None:
+    """Nothing of the module's earlier tests is stored: for a test that mutates often, after many that store."""
+    _empty()
+
+
+def _empty() -> None:
     for ch in _OPEN:
         for (table,) in ch.query(_FILLED).rows:
             ch.command("TRUNCATE TABLE {table:Identifier}", {"table": table})

@@ -593,7 +593,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
     zone=st.sampled_from(["UTC", "Europe/Berlin"]),
 )
 def test_recomputed_equals_computed_once(
-    clickhouse: ClickHouse, events: list[Event], cuts: Sequence[int], zone: str
+    clickhouse: ClickHouse, small_engine: None, events: list[Event], cuts: Sequence[int], zone: str
 ) -> None:
     """In pieces, piece by piece: the same values as everything at once, to the last digit."""
     number = next(NUMBERS)
