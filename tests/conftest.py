@@ -43,28 +43,53 @@ _FILLED = (
 
 
 LONG_FIRST = (
-    "integration",
+    "browser/test_process_page.py",
+    "browser/test_overview.py",
+    "integration/test_other_logs.py",
+    "integration/test_planted_bottlenecks.py",
+    "integration/test_serve.py",
+    "unit/kpis_process/test_resolution.py",
+    "integration/test_store_over_http.py",
+    "integration/test_numbers.py",
+    "unit/api/test_process_bad_questions.py",
+    "unit/kpis/test_view_kpis.py",
+    "integration/test_retail_tables.py",
+    "integration/test_import_real_logs.py",
+    "servers/test_rabbitmq.py",
+    "unit/kpis_process/test_calibration.py",
+    "integration/test_serve_pollers.py",
+    "unit/kpis_process/test_risk.py",
+    "integration/test_answers_on_real_logs.py",
+    "unit/collector_importers/test_memory.py",
+    "unit/kpis/test_cases.py",
+    "unit/kpis_process/test_conformance.py",
+    "unit/kpis_process/test_remaining.py",
+    "unit/api/test_start.py",
+    "contract/api/test_openapi.py",
+    "unit/collector/test_writer.py",
     "browser",
+    "integration",
     "servers",
     "fuzz",
     "unit/kpis_process",
-    "unit/collector",
     "unit/kpis",
     "unit/api",
 )
-"""Folders with the longest files, which are begun with; all others come after them."""
+"""The files that take longest, longest first, then the folders with the next longest; all others come after them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, or the last one runs alone while the other workers have nothing to do."""
     here = Path(__file__).parent
+    if gone := [one for one in LONG_FIRST if not (here / one).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py: LONG_FIRST names what is not there: {', '.join(gone)}")
 
     @functools.cache
-    def rank(folder: Path) -> int:
-        inside = folder.relative_to(here)
+    def rank(file: Path) -> int:
+        inside = file.relative_to(here)
         return next((n for n, one in enumerate(LONG_FIRST) if inside.is_relative_to(one)), len(LONG_FIRST))
 
-    items.sort(key=lambda item: rank(item.path.parent))
+    items.sort(key=lambda item: rank(item.path))
 
 
 def pytest_collection_finish() -> None:
