@@ -39,7 +39,7 @@ collected: setup
 blackbox: setup chromium ## whole services, killed, flooded and attacked, and the shared checks of them; some eight minutes
 	$(PYTEST) -m blackbox
 
-# `make test` tries these on a third of the examples: one that asks the engine takes up to two seconds.
+# `make test` tries these on a fifth of the examples: one that asks the engine takes up to two seconds.
 .PHONY: properties
 properties: setup ## properties of what the engine answers, on all examples; some three minutes
 	DEEP_PROPERTIES=1 $(PYTEST) --timeout 1800 -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)

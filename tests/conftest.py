@@ -21,7 +21,8 @@ import hypothesis
 import pytest
 
 from core import ManualClock, Settings, load_settings
-from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_clickhouse, open_state
+from storage import ClickHouse, StateDb, migrate_clickhouse, migrate_state, open_state
+from tests.support.engine import open_for_tests, quick_folder
 
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
@@ -42,28 +43,53 @@ _FILLED = (
 
 
 LONG_FIRST = (
-    "integration",
+    "browser/test_process_page.py",
+    "browser/test_overview.py",
+    "integration/test_other_logs.py",
+    "integration/test_planted_bottlenecks.py",
+    "integration/test_serve.py",
+    "unit/kpis_process/test_resolution.py",
+    "integration/test_store_over_http.py",
+    "integration/test_numbers.py",
+    "unit/api/test_process_bad_questions.py",
+    "unit/kpis/test_view_kpis.py",
+    "integration/test_retail_tables.py",
+    "integration/test_import_real_logs.py",
+    "servers/test_rabbitmq.py",
+    "unit/kpis_process/test_calibration.py",
+    "integration/test_serve_pollers.py",
+    "unit/kpis_process/test_risk.py",
+    "integration/test_answers_on_real_logs.py",
+    "unit/collector_importers/test_memory.py",
+    "unit/kpis/test_cases.py",
+    "unit/kpis_process/test_conformance.py",
+    "unit/kpis_process/test_remaining.py",
+    "unit/api/test_start.py",
+    "contract/api/test_openapi.py",
+    "unit/collector/test_writer.py",
     "browser",
+    "integration",
     "servers",
     "fuzz",
     "unit/kpis_process",
-    "unit/collector",
     "unit/kpis",
     "unit/api",
 )
-"""Folders with the longest files, which are begun with; all others come after them."""
+"""The files that take longest, longest first, then the folders with the next longest; all others come after them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, or the last one runs alone while the other workers have nothing to do."""
     here = Path(__file__).parent
+    if gone := [one for one in LONG_FIRST if not (here / one).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py: LONG_FIRST names what is not there: {', '.join(gone)}")
 
     @functools.cache
-    def rank(folder: Path) -> int:
-        inside = folder.relative_to(here)
+    def rank(file: Path) -> int:
+        inside = file.relative_to(here)
         return next((n for n, one in enumerate(LONG_FIRST) if inside.is_relative_to(one)), len(LONG_FIRST))
 
-    items.sort(key=lambda item: rank(item.path.parent))
+    items.sort(key=lambda item: rank(item.path))
 
 
 def pytest_collection_finish() -> None:
@@ -82,12 +108,13 @@ def _clean_environment() -> None:
 @pytest.fixture(scope="session")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
     """The embedded engine with every migration applied."""
-    ch = open_clickhouse(load_settings(data_dir=tmp_path_factory.mktemp("engine")))
-    migrate_clickhouse(ch)
-    _OPEN.append(ch)
-    yield ch
-    _OPEN.remove(ch)
-    ch.close()
+    with quick_folder(tmp_path_factory.mktemp("engine")) as folder:
+        ch = open_for_tests(folder)
+        migrate_clickhouse(ch)
+        _OPEN.append(ch)
+        yield ch
+        _OPEN.remove(ch)
+        ch.close()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,6 +125,16 @@ def _small_engine() -> Iterator[None]:
     the embedded engine needs some 0.15 s for each part of the table, whosever it is.
     """
     yield
+    _empty()
+
+
+@pytest.fixture
+def small_engine() -> None:
+    """Nothing of the module's earlier tests is stored: for a test that mutates often, after many that store."""
+    _empty()
+
+
+def _empty() -> None:
     for ch in _OPEN:
         for (table,) in ch.query(_FILLED).rows:
             ch.command("TRUNCATE TABLE {table:Identifier}", {"table": table})

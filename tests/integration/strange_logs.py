@@ -445,7 +445,7 @@ def orders(seed: int) -> tuple[list[tuple[str, str, int, list[str]]], dict[str, 
     random = Random(seed)
     kinds = {f"o{n}": "orders" for n in range(40)} | {f"i{n}": "items" for n in range(90)}
     at, events = ns(2023, 4, 3), []
-    for number in range(400):
+    for number in range(200):
         at += random.choice([0, 0, 1, 60, 3_600]) * NS
         touched = random.sample([one for one in kinds if one[0] == "o"], random.choice([0, 1, 1, 1, 2]))
         touched += random.sample([one for one in kinds if one[0] == "i"], random.choice([0, 1, 3]))

@@ -40,7 +40,7 @@ from tests.integration.oracle import History, Value, moment
 
 END = datetime(2026, 3, 17, 14, tzinfo=UTC)
 END_NS = int(END.timestamp()) * SECOND
-WINDOW = DemoSettings(END_NS - 8 * DAY, END_NS, seed=20_260_317, orders_per_day=80)
+WINDOW = DemoSettings(END_NS - 8 * DAY, END_NS, seed=20_260_317, orders_per_day=50)
 NOW = END + timedelta(seconds=100)
 NOW_NS = END_NS + 100 * SECOND
 BATCH = 500

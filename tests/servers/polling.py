@@ -71,7 +71,7 @@ class Installation:
             found = self.queues().get(queue)
             return found is not None and found.depth == depth
 
-        eventually(there, 20, f"{queue} with a depth of {depth:g}", every_s=0.2)  # each poll is stored
+        eventually(there, 20, f"{queue} with a depth of {depth:g}", every_s=0.7)  # RabbitMQ renews its every 5 s
         return self.queues()[queue]
 
     def close(self) -> None:

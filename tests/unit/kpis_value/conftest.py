@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,12 @@ class Filled:
     ch: ClickHouse
     tenant: str
     clock: ManualClock
+
+
+@pytest.fixture(scope="session")
+def stats() -> Any:
+    """Scipy's, which the product does not have. It loads for more than a second, so not before a test asks."""
+    return pytest.importorskip("scipy.stats")
 
 
 @pytest.fixture(scope="module")

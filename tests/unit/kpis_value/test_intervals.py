@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,6 @@ from kpis.value.samples import (
     load,
 )
 
-stats = pytest.importorskip("scipy.stats")
 REPEATED = 1_500
 
 
@@ -114,7 +114,7 @@ def test_a_median_between_order_statistics(n: int, low: int, high: int) -> None:
     assert ends(found) == (low, high)
 
 
-def test_student_and_welch_as_scipy_has_them() -> None:
+def test_student_and_welch_as_scipy_has_them(stats: Any) -> None:
     random = np.random.default_rng(5)
     before, after = random.normal(10, 3, 17), random.normal(12, 5, 9)
     own = stats.ttest_1samp(before, 0).confidence_interval(0.9)
@@ -123,14 +123,14 @@ def test_student_and_welch_as_scipy_has_them() -> None:
     assert ends(mean_difference(mean_of(before), mean_of(after), 0.99)) == pytest.approx(tuple(both))
 
 
-def test_two_rates_as_the_conditional_test_has_them() -> None:
+def test_two_rates_as_the_conditional_test_has_them(stats: Any) -> None:
     """Of 30 events 20 came after, in half of the time: Clopper and Pearson's limits as scipy has them."""
     share = stats.binomtest(20, 30).proportion_ci(0.95, "exact")
     low, high = (one / (1 - one) * 2 for one in (share.low, share.high))
     assert ends(rate_ratio(CountSample(10, 8.0), CountSample(20, 4.0))) == pytest.approx((low, high))
 
 
-def test_a_ratio_by_hand() -> None:
+def test_a_ratio_by_hand(stats: Any) -> None:
     """x 1,2,3 and y 2,2,4, ten times each: r = 6/8; residuals -0.5, 0.5, 0; their variance by 30/29 over 80²."""
     sample = ratio_of([1, 2, 3] * 10, [2, 2, 4] * 10)
     assert sample.estimate == 0.75

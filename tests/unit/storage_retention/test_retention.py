@@ -17,6 +17,7 @@ from storage.retention import EVERYBODY, RETAINED, Dataset, Retention
 from storage.retention import service as service_module
 from storage.retention.partitions import list_partitions
 from storage.state.retention_tables import RETENTION_DROPS
+from tests.support.examples import examples
 
 DAY = timedelta(days=1)
 
@@ -198,7 +199,9 @@ def test_a_clock_that_jumps_drops_nothing(
     assert len(retention.run(tenant).dropped) > 0  # it is no jump any more: the machine's time is what it is
 
 
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_nothing_younger_than_the_wish_is_dropped_and_everything_older_is(
     clickhouse: ClickHouse, state: StateDb, clock: ManualClock, data: st.DataObject
