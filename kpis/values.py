@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
+from core.wording import span
 from kpis.definitions import Catalogue, KpiDefinition, load_catalogue
 from kpis.periods import Grain
 from metrics.read_models import as_utc, sql_second
@@ -205,7 +206,7 @@ def _measure(definition: KpiDefinition, value: float) -> str:
     if definition.unit == "ratio":
         return f"{value * 100:g} %"
     if definition.unit == "seconds":
-        return f"{value:g} s ({timedelta(seconds=value)})"
+        return f"{span(value)} ({value:g} s)"
     return f"{value:g}"
 
 
