@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from core.errors import InvalidInput
 from kpis.brand import Brand
 from kpis.exports import pdf_charts as charts
 from kpis.exports import pdf_formats as formats
-from kpis.exports.report import Headline, Report, ReportKpi, Row
+from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries, Row
 
 MOVEMENTS = 20
 LIST_ROWS = 25
@@ -39,7 +40,9 @@ def report_data(report: Report) -> dict[str, Any]:
             f"a report's period ends after it starts, got {report.start.isoformat()} to {report.end.isoformat()}",
             hint="swap start and end; the end is not part of the period",
         )
-    cards = [_Card(kpi, report, zone) for kpi in report.kpis]
+    lines = [_points(kpi) for kpi in report.kpis]
+    since = _since(lines, report)
+    cards = [_Card(kpi, line, report, since, zone) for kpi, line in zip(report.kpis, lines, strict=True)]
     return {
         "title": report.title,
         "tenant": report.tenant,
@@ -49,6 +52,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "zone": report.timezone,
         "generated": formats.moment(report.generated_at, zone),
         "through": formats.moment(report.data_through, zone) if report.data_through else "",
+        "since": _named(since, report.grain, zone) if since > report.start else "",
         "report_id": report.id,
         "summary": _summary(cards),
         "streams": _streams(cards),
@@ -63,18 +67,46 @@ def report_data(report: Report) -> dict[str, Any]:
     }
 
 
+def _total(kpi: ReportKpi) -> ReportSeries | None:
+    return next((one for one in kpi.series if not one.dimension), None)
+
+
+def _points(kpi: ReportKpi) -> list[Point]:
+    total = _total(kpi)
+    return list(total.points) if total else []
+
+
+def _since(lines: Sequence[Sequence[Point]], report: Report) -> datetime:
+    """Where charts begin: with the first bucket in which any of them has a value, so that a short history fills them.
+
+    One beginning for all: they stand side by side.
+    """
+    firsts = (next((one.start for one in line if _valued(one)), None) for line in lines)
+    return max(min((one for one in firsts if one is not None), default=report.start), report.start)
+
+
+def _valued(point: Point) -> bool:
+    return point.value is not None and math.isfinite(point.value)
+
+
+def _named(at: datetime, grain: str, zone: ZoneInfo) -> str:
+    return formats.moment(at, zone) if grain in ("minute", "hour") else formats.day(at, zone)
+
+
 class _Card:
     """One KPI with what is said about it."""
 
-    def __init__(self, kpi: ReportKpi, report: Report, zone: ZoneInfo) -> None:
+    def __init__(
+        self, kpi: ReportKpi, points: Sequence[Point], report: Report, since: datetime, zone: ZoneInfo
+    ) -> None:
         self.kpi, self.name = kpi, kpi.name.strip() or kpi.id
         self.headline = kpi.headline or Headline(None, 0)
         self.target = self.headline.target if self.headline.target is not None else kpi.target
-        series = next((one for one in kpi.series if not one.dimension), None)
+        series = _total(kpi)
         self.basis = (series.basis_name or series.basis) if series else ""
-        line = charts.marks(series.points, report.start, report.end) if series else []
+        line = charts.marks((one for one in points if one.end > since), since, report.end)
         self.geometry = charts.chart(
-            line, report.start, report.end, zone, kpi.unit, kpi.currency,
+            line, since, report.end, zone, kpi.unit, kpi.currency,
             target=self.target, baseline=self.headline.baseline,
         )  # fmt: skip
         self.spark = charts.sparkline(line, self.target)
