@@ -90,6 +90,11 @@ def is_zero(text: str) -> bool:
     return "<" not in text and not any(sign in "123456789" for sign in text)
 
 
+def words(name: str) -> str:
+    """An event, step or edge name for people: `retail.order.fraud_checked` is `order fraud checked`."""
+    return name.removeprefix("retail.").replace(".", " ").replace("_", " ").strip() or "unnamed step"
+
+
 def zone_name(local: datetime) -> str:
     """The zone's abbreviation; one that is only an offset gets `UTC` in front."""
     name = local.tzname() or ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,8 @@ DRIVERS = 3
 NAMES = 12
 OTHER_STREAM = "Other"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
+_BY_DAYS = ("day", "week", "month")
 _READABLE = 4.5
 """Contrast with white paper that text needs (WCAG 2.2, 1.4.3)."""
 
@@ -47,7 +49,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "title": report.title,
         "tenant": report.tenant,
         "brand": _brand(report.brand),
-        "period": formats.period(report.start, report.end, zone),
+        "period": _period(report, zone),
         "grain": report.grain,
         "zone": report.timezone,
         "generated": formats.moment(report.generated_at, zone),
@@ -62,7 +64,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "bottlenecks": _rows(_by_money(report.bottlenecks), zone),
         "incidents": _rows(report.incidents, zone),
         "actions": _rows(report.actions, zone),
-        "definitions": [_definition(kpi) for kpi in report.kpis],
+        "definitions": [_definition(kpi, zone) for kpi in report.kpis],
         "notes": list(report.notes),
     }
 
@@ -74,6 +76,16 @@ def _total(kpi: ReportKpi) -> ReportSeries | None:
 def _points(kpi: ReportKpi) -> list[Point]:
     total = _total(kpi)
     return list(total.points) if total else []
+
+
+def _period(report: Report, zone: ZoneInfo) -> str:
+    """The days of the buckets that begin in the period: it is counted by them, whatever its own time of the day."""
+    midnight = report.start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    first = midnight if midnight >= report.start else midnight + timedelta(days=1)
+    if report.grain not in _BY_DAYS or first >= report.end:
+        return formats.period(report.start, report.end, zone)
+    last = formats.day(report.end - timedelta(microseconds=1), zone)
+    return last if formats.day(first, zone) == last else f"{formats.day(first, zone)} to {last}"
 
 
 def _since(lines: Sequence[Sequence[Point]], report: Report) -> datetime:
@@ -242,7 +254,7 @@ def _movements(cards: Sequence[_Card]) -> dict[str, Any]:
         "clear": any(card.movement in ("better", "worse") for card in ranked),
         "more": max(len(ranked) - MOVEMENTS, 0),
         "small": _names([card.name for card in cards if card.movement == "small"]),
-        "none": _names([card.name for card in cards if card.movement == "none"]),
+        "none": _names([card.name for card in cards if card.movement == "none"] if ranked else []),
     }
 
 
@@ -279,13 +291,18 @@ def _rows(rows: Sequence[Row], zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _definition(kpi: ReportKpi) -> dict[str, Any]:
+def _definition(kpi: ReportKpi, zone: ZoneInfo) -> dict[str, Any]:
+    """What stands in its head (question, id, version) is not said again below."""
     return {
         "name": kpi.name.strip() or kpi.id,
         "id": kpi.id,
         "version": f"{kpi.version}",
         "question": kpi.question.strip(),
-        "lines": [[label, text.strip()] for label, text in kpi.definition if text.strip()],
+        "lines": [
+            [label, _readable(text.strip(), zone)]
+            for label, text in kpi.definition
+            if text.strip() and text.strip() != kpi.question.strip() and label != "Definition"
+        ],
         "excluded": formats.count(kpi.headline.excluded) if kpi.headline else "",
         "open": formats.count(kpi.headline.open_cases) if kpi.headline else "",
         "left_out": [
@@ -293,6 +310,15 @@ def _definition(kpi: ReportKpi) -> dict[str, Any]:
             for one in kpi.left_out
         ],
     }
+
+
+def _readable(text: str, zone: ZoneInfo) -> str:
+    """A time that is written for machines, as people read it."""
+    try:
+        at = datetime.fromisoformat(text) if _ISO_TIME.match(text) else None
+    except ValueError:
+        return text
+    return formats.moment(at, zone) if at and at.tzinfo else text
 
 
 # --- the brand ---

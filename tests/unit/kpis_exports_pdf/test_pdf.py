@@ -119,3 +119,41 @@ def test_charts_of_a_period_that_has_values_from_its_beginning_say_nothing() -> 
     found = report_data(samples.rich())
     assert found["since"] == ""
     assert "Charts begin on" not in " ".join(pages(samples.rich()))
+
+
+@pytest.mark.parametrize(
+    ("grain", "said"),
+    [
+        ("day", "2 Sep 2026 to 1 Oct 2026"),
+        ("month", "2 Sep 2026 to 1 Oct 2026"),
+        ("hour", "1 Sep 2026 15:57 CEST to 1 Oct 2026 15:57 CEST"),
+    ],
+)
+def test_a_period_counted_by_days_is_named_by_them(grain: str, said: str) -> None:
+    """Until now, 30 days back: the day on which it begins in the afternoon is not in it, today is."""
+    hours = timedelta(hours=15, minutes=57)
+    report = replace(samples.rich(), start=samples.START + hours, end=samples.END + hours, grain=grain)
+    assert report_data(report)["period"].replace(formats.NBSP, " ") == said
+
+
+def test_a_period_within_a_day_keeps_its_times() -> None:
+    report = replace(samples.rich(), start=samples.START + timedelta(hours=1), end=samples.START + timedelta(hours=2))
+    assert "01:00" in report_data(report)["period"]
+
+
+def test_definitions_say_everything_once_and_for_people() -> None:
+    lines = (("Question", "How is it?"), ("Definition", "fill, version 1"), ("Owner", "2026-13-99Tx"),
+             ("Data through", "2026-09-30T06:00:00+00:00"))  # fmt: skip
+    kpi = replace(samples.kpi(), question="How is it?", definition=lines)
+    (found,) = report_data(replace(samples.rich(), kpis=(kpi,)))["definitions"]
+    through = "30 Sep 2026 08:00 CEST".replace(" ", formats.NBSP)
+    assert found["question"] == "How is it?"
+    assert [(label, text.replace(" ", formats.NBSP)) for label, text in found["lines"]] == [
+        ("Owner", "2026-13-99Tx"), ("Data through", through),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_compared_is_not_listed_when_nothing_can() -> None:
+    kpis = tuple(samples.kpi(name, headline=Headline(0.9, 500)) for name in ("One", "Two"))
+    moved = report_data(replace(samples.rich(), kpis=kpis))["movements"]
+    assert (moved["rows"], moved["none"]["names"]) == ([], [])
