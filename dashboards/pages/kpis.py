@@ -177,7 +177,7 @@ def _ways(tiles: Sequence[KpiTile], view: View) -> Component | None:
 def _missed(tile: KpiTile) -> Component:
     latest = tile.readings[0].latest
     return html.A(
-        [tile.title, html.Strong(formats.quantity(latest.value, latest.unit))],
+        [f"{tile.title} ", html.Strong(formats.quantity(latest.value, latest.unit))],
         href=KpiState(tile.kpi_id, grain=latest.grain).href,
         className="chip",
     )
