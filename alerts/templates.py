@@ -10,6 +10,7 @@ import string
 from collections.abc import Callable, Collection, Mapping
 
 from core.errors import InvalidInput
+from core.wording import span
 
 Value = str | float | int | None
 UNKNOWN = "unknown"
@@ -31,16 +32,7 @@ def _percent(value: Value) -> str:
 
 
 def _duration(value: Value) -> str:
-    if not isinstance(value, int | float):
-        return str(value)
-    seconds = round(value)
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    parts = []
-    for unit, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+    return span(value) if isinstance(value, int | float) else str(value)
 
 
 FORMATS: Mapping[str, Callable[[Value], str]] = {

@@ -38,7 +38,8 @@ from metrics import RequestTiming
 OPEN_NOTICE = "Open to everybody on this machine: no API key exists. `opsintel token create` makes one."
 DESCRIPTION = """Telemetry in, operational intelligence out.
 
-Errors are problem documents (RFC 9457). Times are ISO 8601 with their zone. Every route answers for the tenant of the
+Errors are problem documents (RFC 9457). A query parameter that a route does not know is an error (400), except where
+data is pushed. Times are ISO 8601 with their zone. Every route answers for the tenant of the
 key alone.
 """
 

@@ -16,6 +16,7 @@ import typer
 from api import cli_kpi_backfill, cli_kpi_reports, cli_kpi_value
 from api.cli_data import Tenant, Token, Url, ask
 from api.cli_ops import HERE, Running, show
+from api.cli_tenants import refuse_tenant_of_url, require_tenant
 from api.cli_times import moment
 from core import (
     DEFAULT_TENANT,
@@ -110,6 +111,7 @@ def export(
 ) -> None:
     """Write KPIs as XLSX, CSV, Parquet or a PDF report; the file takes the place of an old one once it is whole."""
     kind = format_named(format or file.suffix.removeprefix(".") or "xlsx")
+    refuse_tenant_of_url(url, tenant)
     since, until = (moment(text, name) if text else None for text, name in ((start, "start"), (end, "end")))
     with _whole(file) as out:
         if url:
@@ -141,6 +143,7 @@ def _write(
 
     clock, settings = SystemClock(), load_settings()
     with opened_stores(settings) as stores:
+        require_tenant(stores, tenant)
         definitions = open_definitions(stores, clock, load_catalogue())
         value = open_value(stores, clock, definitions.of, AuditChain(stores.state, clock))
         streams = ProcessModels(settings.process_models_dir).streams

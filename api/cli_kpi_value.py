@@ -12,6 +12,7 @@ import typer
 
 from api.cli_data import Tenant, Token, Url, ask, call
 from api.cli_ops import show
+from api.cli_tenants import refuse_tenant_of_url, require_tenant
 from api.cli_times import moment
 from api.jsonable import jsonable
 from core import DEFAULT_TENANT, SystemClock, load_settings
@@ -60,7 +61,7 @@ def compare(
     """A KPI in two periods, the change with its interval, and what it is worth."""
     times = {"start": start, "end": end, "before_start": before_start, "before_end": before_end}
     found = _answer(
-        url, token, f"/api/v1/kpis/{kpi}/compare", _given(basis, stream, dimension, value) | _texts(times),
+        url, token, tenant, f"/api/v1/kpis/{kpi}/compare", _given(basis, stream, dimension, value) | _texts(times),
         lambda service: service.compare(tenant, Asked(kpi, basis, stream, dimension, value), **_moments(times)),
     )  # fmt: skip
     _print(found, as_json, _comparison)
@@ -82,7 +83,7 @@ def change(
     """A KPI against its frozen baseline, in units and money."""
     times = {"start": start, "end": end}
     found = _answer(
-        url, token, f"/api/v1/kpis/{kpi}/change", _given(basis, stream, dimension, value) | _texts(times),
+        url, token, tenant, f"/api/v1/kpis/{kpi}/change", _given(basis, stream, dimension, value) | _texts(times),
         lambda service: service.change(tenant, Asked(kpi, basis, stream, dimension, value), **_moments(times)),
     )  # fmt: skip
     _print(found, as_json, lambda one: _comparison(one["comparison"]))
@@ -109,7 +110,7 @@ def rollout(
         "at": rolled_out.isoformat(), "control_value": control, "days": str(days), "settle_days": str(settle_days),
     }  # fmt: skip
     found = _answer(
-        url, token, f"/api/v1/kpis/{kpi}/rollout", asked,
+        url, token, tenant, f"/api/v1/kpis/{kpi}/rollout", asked,
         lambda service: service.rollout(
             tenant, Asked(kpi, basis, stream, dimension, value), rolled_out,
             control_value=control, days=days, settle_days=settle_days,
@@ -129,7 +130,7 @@ def forecast(
 ) -> None:
     """The next days of a KPI, with bands."""
     found = _answer(
-        url, token, f"/api/v1/kpis/{kpi}/forecast", {"basis": basis, "days": str(days)},
+        url, token, tenant, f"/api/v1/kpis/{kpi}/forecast", {"basis": basis, "days": str(days)},
         lambda service: service.forecast(tenant, Asked(kpi, basis), days=days),
     )  # fmt: skip
     _print(found, as_json, _forecast)
@@ -148,7 +149,7 @@ def burn_down(
     """Whether a KPI meets its target, and when its trend reaches it."""
     asked = {"basis": basis, "days": str(days)} | ({} if target is None else {"target": str(target)})
     found = _answer(
-        url, token, f"/api/v1/kpis/{kpi}/burn-down", asked,
+        url, token, tenant, f"/api/v1/kpis/{kpi}/burn-down", asked,
         lambda service: service.burn_down(tenant, Asked(kpi, basis), target=target, days=days),
     )  # fmt: skip
     _print(found, as_json, _burn_down)
@@ -164,7 +165,7 @@ def baseline_list(
     """Frozen baselines, the newest first."""
     path = f"/api/v1/kpis/{kpi}/baselines" if kpi else "/api/v1/kpis/baselines"
     found = _answer(
-        url, token, path, {},
+        url, token, tenant, path, {},
         lambda service: {"baselines": service.baselines(tenant, kpi) if kpi else service.all_baselines(tenant)},
     )  # fmt: skip
     _print(found, as_json, _baselines)
@@ -185,6 +186,7 @@ def baseline_freeze(
 ) -> None:
     """Freeze a period as the baseline; the one before stays in the list. It is in the audit chain."""
     since, until = moment(start, "start"), moment(end, "end")
+    refuse_tenant_of_url(url, tenant)
     if url:
         body = _given(basis, stream, dimension, value) | {
             "start": since.isoformat(), "end": until.isoformat(), "reason": reason,
@@ -193,7 +195,7 @@ def baseline_freeze(
     else:
         asked = Asked(kpi, basis, stream, dimension, value)
         by = f"{getpass.getuser()} on the command line"
-        with _service() as service:
+        with _service(tenant) as service:
             made = jsonable(service.freeze(tenant, asked, start=since, end=until, by=by, reason=reason))
     typer.echo(f"baseline {made['id']} of {made['kpi_id']} (version {made['version']}): {made['value']:,.6g}")
 
@@ -202,17 +204,18 @@ def baseline_freeze(
 
 
 def _answer(
-    url: str, token: str, path: str, params: dict[str, str], local: Callable[[ValueService], object]
+    url: str, token: str, tenant: str, path: str, params: dict[str, str], local: Callable[[ValueService], object]
 ) -> dict[str, Any]:
+    refuse_tenant_of_url(url, tenant)
     if url:
         given = {name: one for name, one in params.items() if one}
         return cast(dict[str, Any], ask(url, token, path, given))
-    with _service() as service:
+    with _service(tenant) as service:
         return cast(dict[str, Any], jsonable(local(service)))
 
 
 @contextmanager
-def _service() -> Iterator[ValueService]:
+def _service(tenant: str) -> Iterator[ValueService]:
     """On the data directory of a stopped service."""
     from api.composition import open_definitions, open_value, opened_stores
     from control import AuditChain
@@ -220,6 +223,7 @@ def _service() -> Iterator[ValueService]:
 
     clock = SystemClock()
     with opened_stores(load_settings()) as stores:
+        require_tenant(stores, tenant)
         definitions = open_definitions(stores, clock, load_catalogue())
         yield open_value(stores, clock, definitions.of, AuditChain(stores.state, clock))
 

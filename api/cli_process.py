@@ -19,6 +19,7 @@ from api.cli_data import Tenant, Token, Url, ask
 from api.process import ANSWERS, Answer, Parameter
 from api.process_refresh import rebuild_cases, refresh_cases
 from core import DEFAULT_TENANT, SystemClock, load_settings
+from core.wording import span
 from kpis import ProcessModels
 
 SHOWN, LISTED, WRITTEN = 25, 50, 300
@@ -147,7 +148,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _plain(value)
     if name.endswith("_s"):
-        return _length(float(value))
+        return span(value)
     if name.endswith(("share", "rate", "fitness", "efficiency")) or name.startswith("p_"):
         return f"{100 * value:.1f} %"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
@@ -158,13 +159,6 @@ def _plain(value: Any) -> str:
     if len(text) > WRITTEN:
         text = f"{text[:WRITTEN]}…"
     return escape(text) if "[" in text else text
-
-
-def _length(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if abs(seconds) >= size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.1f} s"
 
 
 def _matched(found: Any) -> int:

@@ -17,7 +17,7 @@ from alerts import Notification
 from alerts import store as alert_log
 from control import Command
 from control import commands as control_log
-from core.wording import duration
+from core.wording import duration, words
 from kpis import WaitingStep, waiting_now
 from kpis.exports.report import Report, Row
 from kpis.process import ValueStream
@@ -80,11 +80,11 @@ def incidents(notifications: Sequence[Notification], start: datetime, end: datet
 
 
 def _incident(alert: Mapping[str, Any], since: datetime, until: datetime | None) -> Row:
-    labels, words = alert["labels"], alert["annotations"]
+    labels, told = alert["labels"], alert["annotations"]
     lasted = "not over" if until is None else f"over after {duration((until - since).total_seconds())}"
     severity = f"{labels['severity']}, " if labels.get("severity") else ""
     name = str(labels.get("alertname", "alert"))
-    return Row(str(words.get("summary") or name), f"{name}: {severity}{lasted}", at=since)
+    return Row(str(told.get("summary") or name), f"{name}: {severity}{lasted}", at=since)
 
 
 def _bottleneck(one: WaitingStep) -> Row:
@@ -93,7 +93,7 @@ def _bottleneck(one: WaitingStep) -> Row:
     owner = f"; {one.owner_system}" if one.owner_system else ""
     detail = f"{one.stream}: waiting {duration(one.median_wait_s)} (median){usual}{owner}{unpriced}"
     money = float(one.value) if one.cases > one.unpriced else None
-    return Row(f"After {one.step}", detail, money, one.currency, one.oldest_since, one.cases)
+    return Row(f"After {words(one.step)}", detail, money, one.currency, one.oldest_since, one.cases)
 
 
 def _action(one: Command) -> Row:

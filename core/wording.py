@@ -67,6 +67,13 @@ def duration(seconds: float | None) -> str:
     return _two(round(seconds / 3600), 24, "d", "h")
 
 
+def span(seconds: float | None) -> str:
+    """As `duration`, with a sign and plain blanks: for terminals, messages and answers, where people copy it."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    return minus(seconds, duration(abs(seconds))).replace(NBSP, " ")
+
+
 def with_currency(text: str, currency: str) -> str:
     """An amount with its sign; an unknown currency keeps its code, and without one it is a plain number."""
     sign = SIGNS.get(currency, currency)
@@ -81,6 +88,11 @@ def minus(value: float, text: str) -> str:
 def is_zero(text: str) -> bool:
     """Whether the text of a size says nothing but zero."""
     return "<" not in text and not any(sign in "123456789" for sign in text)
+
+
+def words(name: str) -> str:
+    """An event, step or edge name for people: `retail.order.fraud_checked` is `order fraud checked`."""
+    return name.removeprefix("retail.").replace(".", " ").replace("_", " ").strip() or "unnamed step"
 
 
 def zone_name(local: datetime) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core import InvalidInput
+from core.wording import span
 from kpis.definitions import Catalogue, KpiDefinition, load_catalogue
 from kpis.periods import Grain
 from metrics.read_models import as_utc, sql_second
@@ -174,6 +175,7 @@ def explain(definition: KpiDefinition, basis: str = "") -> dict[str, str]:
     """What a reader should know about the number, as label and text, in the order of showing."""
     chosen = definition.basis(basis or definition.basis_ids[0])
     better = {"up": "higher is better", "down": "lower is better"}[definition.direction]
+    few = f"fewer than {definition.small_sample} cases say little"
     fields = {
         "Question": definition.question,
         "What it says": definition.description,
@@ -184,7 +186,7 @@ def explain(definition: KpiDefinition, basis: str = "") -> dict[str, str]:
         "Still open": definition.open_cases,
         "Unit": f"{_UNITS.get(definition.unit, definition.unit)}, {better}",
         "Target": "" if definition.target is None else _target(definition),
-        "Small sample": f"fewer than {definition.small_sample} cases say little",
+        "Small sample": few if definition.small_sample > 1 else "",
         "Caveats": "; ".join(definition.caveats),
         "Parameters": ", ".join(f"{name} = {value:g}" for name, value in definition.parameters.items()),
         "Owner": definition.owner,
@@ -205,8 +207,8 @@ def _measure(definition: KpiDefinition, value: float) -> str:
     if definition.unit == "ratio":
         return f"{value * 100:g} %"
     if definition.unit == "seconds":
-        return f"{value:g} s ({timedelta(seconds=value)})"
-    return f"{value:g}"
+        return f"{span(value)} ({value:,.12g} s)"
+    return f"{value:,.12g}"
 
 
 def _second(at: datetime) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from api.doctor.log import segment_files
-from api.doctor.model import Finding, Status, Subject, counted, graded, size_text, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded, size_text
+from core.wording import span
 from storage import ClickHouse, load_sql, migration_status
 from storage.retention import Retention
 
@@ -84,11 +85,7 @@ def parts(subject: Subject) -> Iterator[Finding]:
         if merges["Longest"] > 3_600
         else Status.OK,
         f"{merges['Running']:,} under way"
-        + (
-            f", the longest for {span_text(merges['Longest'])}, {size_text(merges['Bytes'])}"
-            if merges["Running"]
-            else ""
-        ),
+        + (f", the longest for {span(merges['Longest'])}, {size_text(merges['Bytes'])}" if merges["Running"] else ""),
         "Merges keep the number of parts small; where none runs although parts pile up, something holds them.",
         "Look at the engine's log for errors of merges: free disk and memory are the usual causes.",
         {"running": merges["Running"], "longest_s": merges["Longest"]},
@@ -123,7 +120,7 @@ def mutations(subject: Subject) -> Iterator[Finding]:
         "engine.mutations",
         Status.FAIL if failed else Status.WARN if stuck else Status.OK,
         f"{len(rows):,} unfinished, {len(failed):,} failing: {first['Table']}, {first['Id']}, for"
-        f" {span_text(first['Seconds'])}" + (f": {str(first['Reason'])[:160]}" if first["Reason"] else "")
+        f" {span(first['Seconds'])}" + (f": {str(first['Reason'])[:160]}" if first["Reason"] else "")
         if rows
         else "none unfinished",
         "A mutation rewrites parts; one that fails is tried again for ever and holds up those behind it.",
@@ -176,10 +173,10 @@ def retention(subject: Subject) -> Iterator[Finding]:
         "engine.retention",
         Status.WARN if late else Status.OK,
         f"{counted(count, 'partition')} with {counted(report.rows, 'row')} ({size_text(report.bytes)}) are due"
-        + (f", the first was due {span_text(hours)} ago" if late else "")
+        + (f", the first was due {span(hours)} ago" if late else "")
         if count
         else "nothing is older than it is to be kept",
-        f"Retention looks every {span_text(interval)}; what is much later was held up.",
+        f"Retention looks every {span(interval)}; what is much later was held up.",
         "Look at the service's log for 'partition not dropped' and at clock.*; OPSINTEL_JOBS_ENABLED must be true in"
         " one process.",
         {"partitions": count, "rows": report.rows, "bytes": report.bytes},

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
-from api.doctor.model import Finding, Status, Subject, counted, graded, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded
 from collector.settled import differences, unchecked
 from core import StorageError
+from core.wording import span
 from storage import load_sql
 from storage.state.ledger_tables import LEDGER
 
@@ -24,7 +25,7 @@ def lag(subject: Subject) -> Iterator[Finding]:
     newest = _newest(subject)
     now = subject.clock.now()
     ages = {signal: (now - at).total_seconds() for signal, at in newest.items() if at is not None}
-    told = ", ".join(f"{name} {span_text(max(0.0, age))} ago" for name, age in sorted(ages.items())) or "nothing yet"
+    told = ", ".join(f"{name} {span(max(0.0, age))} ago" for name, age in sorted(ages.items())) or "nothing yet"
     if subject.running is None:
         yield Finding("ingest.newest", Status.OK, f"last received: {told}", facts={"seconds_ago": ages})
         return
@@ -88,7 +89,7 @@ def clocks(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "clock.engine",
         graded(abs(apart), 2, 60),
-        f"the engine's clock is {span_text(abs(apart))} {'ahead' if apart > 0 else 'behind'}",
+        f"the engine's clock is {span(abs(apart))} {'ahead' if apart > 0 else 'behind'}",
         "Alerts, KPI buckets and retention compare this clock with times that the engine computes.",
         "Synchronise both machines (chrony, systemd-timesyncd).",
         {"seconds": apart},
@@ -98,7 +99,7 @@ def clocks(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "clock.future",
         graded(ahead, 5, 300),
-        f"data was received {span_text(ahead)} in the future" if ahead > 5 else "nothing was received in the future",
+        f"data was received {span(ahead)} in the future" if ahead > 5 else "nothing was received in the future",
         "Time stood later when this was received: the clock has been set back since. Late and new data cannot be told"
         " apart until it has caught up.",
         "Check the machine's time (timedatectl), and what sets it.",
@@ -109,7 +110,7 @@ def clocks(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "clock.jump",
             graded(abs(jump), 5, 3_600),
-            f"the wall clock was set by {span_text(abs(jump))} since retention looked last"
+            f"the wall clock was set by {span(abs(jump))} since retention looked last"
             if abs(jump) > 5
             else "the wall clock was not set while the service ran",
             "The wall clock was set while the service ran; retention leaves out a run after more than an hour.",
@@ -130,8 +131,8 @@ def skew(subject: Subject) -> Iterator[Finding]:
         return
     ahead = {str(name): float(median) for name, _, median in rows if median > AHEAD_S}
     behind = {str(name): -float(median) for name, _, median in rows if -median > BEHIND_S}
-    told = [f"the clock of {name} is {span_text(by)} ahead" for name, by in ahead.items()]
-    told += [f"{name} is {span_text(by)} behind" for name, by in behind.items()]
+    told = [f"the clock of {name} is {span(by)} ahead" for name, by in ahead.items()]
+    told += [f"{name} is {span(by)} behind" for name, by in behind.items()]
     seen = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
     if not told:
         seen = f"{len(rows):,} services agree with this machine" if rows else "too little arrived lately to say"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import orjson
 
-from api.doctor.model import Finding, Status, Subject, counted, graded, size_text, span_text
+from api.doctor.model import Finding, Status, Subject, counted, graded, size_text
 from collector.wal import read_segment
+from core.wording import span
 
 READ_AT_MOST = 256 << 20
 _SEGMENT = re.compile(r"^(\d{8,20})(-\d+)?\.v\d+\.[a-z]+$")
@@ -53,7 +54,7 @@ def oldest(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "log.oldest",
             Status.WARN,
-            f"{counted(len(files), 'segment')} left by the last stop, the oldest {span_text(age)} ago",
+            f"{counted(len(files), 'segment')} left by the last stop, the oldest {span(age)} ago",
             "They hold acknowledged data that is not in the tables yet. Nothing is lost.",
             "Start the service: it stores them first.",
             {"segments": len(files), "oldest_s": age},
@@ -62,7 +63,7 @@ def oldest(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         "log.oldest",
         graded(age, 300, 3_600) if subject.running and subject.running.collector.ledger.pending() else Status.OK,
-        f"the oldest of {counted(len(files), 'segment')} was last written {span_text(age)} ago",
+        f"the oldest of {counted(len(files), 'segment')} was last written {span(age)} ago",
         "What is acknowledged should be in the tables within seconds.",
         "Look at the service's log for 'the store is behind' and 'segment refused'.",
         {"segments": len(files), "oldest_s": age},

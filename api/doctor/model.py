@@ -137,17 +137,3 @@ def size_text(size: float) -> str:
             return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
         size /= 1024
     return f"{size:,.1f} TiB"
-
-
-def span_text(seconds: float) -> str:
-    """A length of time for people, in its two largest units."""
-    if abs(seconds) < 1:
-        return f"{seconds * 1000:,.0f} ms"
-    if abs(seconds) < 60:
-        return f"{seconds:,.1f} s"
-    rest, parts = round(abs(seconds)), []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
-        if count:
-            parts.append(f"{count:,} {unit}")
-    return " ".join(parts[:2])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from api.doctor.model import Finding, Status, Subject, graded, size_text, span_text
+from api.doctor.model import Finding, Status, Subject, graded, size_text
 from api.keys import ApiKeys
+from core.wording import span
 from storage import StateDb
 from storage.state.database import state_revisions
 
@@ -75,7 +76,7 @@ def keys(subject: Subject) -> Iterator[Finding]:
             "keys.expiry",
             Status.WARN,
             "; ".join(
-                f"{one.name} ({one.prefix}) ends in {span_text((one.expires_at - now).total_seconds())}"
+                f"{one.name} ({one.prefix}) ends in {span((one.expires_at - now).total_seconds())}"
                 for one in sorted(soon, key=lambda one: one.expires_at or now)[:5]
                 if one.expires_at
             ),
@@ -119,7 +120,7 @@ def jobs(subject: Subject) -> Iterator[Finding]:
         at = read("opsintel_job_last_success_timestamp_seconds", {"job": job})
         failed = read("opsintel_job_runs_total", {"job": job, "outcome": "failure"}) or 0
         if at is not None:
-            told.append(f"{job} {span_text(max(0.0, now - at))} ago")
+            told.append(f"{job} {span(max(0.0, now - at))} ago")
         if (at is not None and now - at > 10 * every + 60) or (at is None and failed):
             late.append(f"{job} has failed {failed:,.0f} times, and succeeded {told[-1] if at else 'never'}")
     yield Finding(

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from api.jsonable import jsonable
 from api.routes.access import principal, services, viewer
+from api.routes.known import KNOWN_ONLY
 from core import Role
 
-router = APIRouter(prefix="/api/v1", tags=["action"])
+router = APIRouter(prefix="/api/v1", tags=["action"], dependencies=[KNOWN_ONLY])
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request
 
 from api.jsonable import jsonable
 from api.routes.access import services, viewer
+from api.routes.known import KNOWN_ONLY
 from core import InvalidInput
 from kpis import process_streams, waiting_now
 
-router = APIRouter(prefix="/api/v1", tags=["business"])
+router = APIRouter(prefix="/api/v1", tags=["business"], dependencies=[KNOWN_ONLY])
 YEARS = "a time of the years 1970 to 9998"
 
 

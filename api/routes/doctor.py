@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request
 
 from api.doctor import examine_running
 from api.routes.access import administrator, services
+from api.routes.known import KNOWN_ONLY
 
-router = APIRouter(prefix="/api/v1", tags=["health"])
+router = APIRouter(prefix="/api/v1", tags=["health"], dependencies=[KNOWN_ONLY])
 
 
 @router.get("/doctor", summary="Log, disk, ingest, engine, clocks, state database and machine, examined")

@@ -16,9 +16,10 @@ from api.exporting import export_kpis
 from api.happenings import Happenings
 from api.routes.access import services, viewer
 from api.routes.business import aware
+from api.routes.known import KNOWN_ONLY
 from kpis.exports.formats import FORMATS, format_named
 
-router = APIRouter(prefix="/api/v1", tags=["business"])
+router = APIRouter(prefix="/api/v1", tags=["business"], dependencies=[KNOWN_ONLY])
 IN_MEMORY = 4 << 20
 CHUNK = 1 << 16
 ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import retention
 from api.routes.access import administrator, services, viewer
+from api.routes.known import KNOWN_ONLY
 from storage.retention import Dataset
 
-router = APIRouter(prefix="/api/v1/retention", tags=["retention"])
+router = APIRouter(prefix="/api/v1/retention", tags=["retention"], dependencies=[KNOWN_ONLY])
 DryRun = Annotated[bool, Query(description="tell what would be dropped, and change nothing")]
 
 

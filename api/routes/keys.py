@@ -14,10 +14,11 @@ from pydantic import BaseModel, Field
 from api.durations import parse_duration
 from api.keys import ApiKey
 from api.routes.access import administrator, services
+from api.routes.known import KNOWN_ONLY
 from core import Rates, Role
 from storage import Signal
 
-router = APIRouter(prefix="/api/v1", tags=["access"])
+router = APIRouter(prefix="/api/v1", tags=["access"], dependencies=[KNOWN_ONLY])
 Prefix = Annotated[str, Path(pattern=r"^[0-9a-f]{8}$", description="the eight characters after `ops_`")]
 
 

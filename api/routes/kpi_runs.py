@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Request
 
 from api.jsonable import jsonable
 from api.routes.access import services, viewer
+from api.routes.known import KNOWN_ONLY
 from kpis.run_ledger import MOST, Outcome
 
-router = APIRouter(prefix="/api/v1/kpis", tags=["business"])
+router = APIRouter(prefix="/api/v1/kpis", tags=["business"], dependencies=[KNOWN_ONLY])
 Job = Annotated[Literal["kpis", "kpis-all", "backfill"] | None, Query(description="only its runs")]
 
 

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.jsonable import jsonable
 from api.routes.access import administrator, services, viewer
 from api.routes.business import aware
+from api.routes.known import KNOWN_ONLY
 from kpis.value.answers import Asked
 
-router = APIRouter(prefix="/api/v1", tags=["business"])
+router = APIRouter(prefix="/api/v1", tags=["business"], dependencies=[KNOWN_ONLY])
 Text = Annotated[str, Query(max_length=512)]
 Start = Annotated[datetime | None, Query(description="with its zone")]
 End = Annotated[

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.routes.access import services, viewer
 from api.routes.business import aware
+from api.routes.known import KNOWN_ONLY
 from api.services import Services
 from core import InvalidInput, TooLarge
 from dashboards.url_state import ProcessState
@@ -20,7 +21,7 @@ from kpis.breakdown import MOST_PARTS, PARTS, breakdown, dimension_names
 from kpis.drill import MOST, PAGE, ROLES, DrilledCase, drill, roles
 from kpis.periods import Calendar
 
-router = APIRouter(prefix="/api/v1", tags=["business"])
+router = APIRouter(prefix="/api/v1", tags=["business"], dependencies=[KNOWN_ONLY])
 USUAL, USUAL_SERIES = timedelta(days=28), timedelta(days=14)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC) + USUAL
 """Periods that have an end alone begin in 1970 or later."""

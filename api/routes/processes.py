@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query, Request
 from api.jsonable import jsonable
 from api.process import ANSWERS, Answer, Parameter
 from api.routes.access import services, viewer
+from api.routes.known import KNOWN_ONLY
 from kpis.process import ValueStream, bottlenecks, case_timeline, cases_at_risk, derived_stream
 from storage import ClickHouse
 
-router = APIRouter(prefix="/api/v1", tags=["processes"])
+router = APIRouter(prefix="/api/v1", tags=["processes"], dependencies=[KNOWN_ONLY])
 
 
 def _handler(answer: Answer) -> Callable[[Request, str], Any]:

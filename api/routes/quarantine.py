@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from api.jsonable import jsonable
 from api.routes.access import administrator, services, viewer
 from api.routes.business import aware
+from api.routes.known import KNOWN_ONLY
 from collector import QuarantineFilter
 from core import InvalidInput
 
-router = APIRouter(prefix="/api/v1", tags=["quarantine"])
+router = APIRouter(prefix="/api/v1", tags=["quarantine"], dependencies=[KNOWN_ONLY])
 SignalName = Literal["traces", "logs", "metrics", "unknown"]
 Status = Literal["kept", "replayed", "discarded"]
 

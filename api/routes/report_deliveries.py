@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Request
 
 from api.jsonable import jsonable
 from api.routes.access import principal, services, viewer
+from api.routes.known import KNOWN_ONLY
 from core import Principal, Role
 
-router = APIRouter(prefix="/api/v1/kpis/reports", tags=["business"])
+router = APIRouter(prefix="/api/v1/kpis/reports", tags=["business"], dependencies=[KNOWN_ONLY])
 
 
 def operator(request: Request) -> Principal:

@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field
 
 from api.jsonable import jsonable
 from api.routes.access import administrator, services, viewer
+from api.routes.known import KNOWN_ONLY
 from core import InvalidInput, NotFound
 from metrics import api_latency, queue_depths, trace, webhook_failures
 
-router = APIRouter(prefix="/api/v1", tags=["telemetry"])
+router = APIRouter(prefix="/api/v1", tags=["telemetry"], dependencies=[KNOWN_ONLY])
 Hours = Annotated[float, Query(gt=0, le=24 * 92, description="how far back, in hours")]
 
 LedgerHours = Annotated[int, Query(ge=1, le=24 * 31, description="how far back, in hours")]

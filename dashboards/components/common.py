@@ -78,11 +78,6 @@ def cell(children: Any, label: str, name: str = "", **extra: Any) -> Component:
     return html.Td(html.Div(children), className=name, **named)
 
 
-def words(name: str) -> str:
-    """An event, step or edge name for people: `retail.order.fraud_checked` is `order fraud checked`."""
-    return name.removeprefix("retail.").replace(".", " ").replace("_", " ").strip() or "unnamed step"
-
-
 def edge_name(edge: str) -> str:
     """`a->b` with an arrow that reads as one."""
     return edge.replace("->", " → ")

@@ -11,8 +11,9 @@ from typing import Protocol
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
-from dashboards.components.common import Status, badge, words
+from dashboards.components.common import Status, badge
 from dashboards.reads import WaitingStep
 from dashboards.snapshot import Section, Snapshot
 from dashboards.view import View

@@ -64,7 +64,7 @@ def sample_line(reading: KpiReading) -> str:
     """What the number stands on, in one line."""
     latest = reading.latest
     parts = [f"n{formats.NBSP}{formats.count(latest.sample_size)}"]
-    parts.append(f"{formats.count(latest.excluded)}{formats.NBSP}excluded")
+    parts.append(f"{formats.count(latest.excluded)}{formats.NBSP}left{formats.NBSP}out")
     parts.append(f"{formats.count(latest.open_cases)}{formats.NBSP}open")
     parts.append(f"definition{formats.NBSP}v{latest.version}")
     return " · ".join(parts)
@@ -198,7 +198,7 @@ def _details(tile: KpiTile, view: View) -> list[Component | str | None]:
         html.Table(
             [
                 html.Thead(
-                    html.Tr([html.Th(text, scope="col") for text in ("basis", "value", "n", "excluded", "open")])
+                    html.Tr([html.Th(text, scope="col") for text in ("basis", "value", "n", "left out", "open")])
                 ),
                 html.Tbody(rows),
             ],

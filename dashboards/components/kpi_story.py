@@ -45,7 +45,7 @@ def choices(story: KpiStory, state: KpiState) -> Component:
     return html.Div(
         [
             html.Nav(bases, className="chips", **aria(label="Basis")) if bases else None,
-            html.Nav(grains, className="chips", **aria(label="Length of a bucket")),
+            html.Nav(grains, className="chips", **aria(label="Counted by")),
         ],
         className="choices",
     )
@@ -100,11 +100,11 @@ def trend(story: KpiStory, state: KpiState, view: View) -> Component:
     wanted = "" if story.target is None else f"dotted: target {show(story.target)}"
     scale = html.Div([html.Span(when(first)), html.Span(wanted), html.Span(when(last))], className="scale", **HIDDEN)
     rows = [_bucket(value, when(value), story, state) for value in reversed(series[-BUCKETS:])]
-    head = heads(("Bucket", ""), ("Value", "num"), ("n", "num"), ("Left out", "num"), ("Open", "num"))
+    head = heads((state.grain.capitalize(), ""), ("Value", "num"), ("n", "num"), ("Left out", "num"), ("Open", "num"))
     return html.Div(
         [
             html.Div([figures.graph(figure, spoken, height=160), scale], className="kpi-trend"),
-            html.Table([head, html.Tbody(rows)], className="grid stack"),
+            html.Table([head, html.Tbody(rows)], className="grid narrow"),
         ],
         className="card flush",
     )
@@ -145,11 +145,13 @@ def parts(found: Sequence[SplitPart], story: KpiStory, state: KpiState) -> Compo
     )
     if not found:
         return html.Div(
-            [html.Div(links, className="kpi-above"), html.P("No cases in this bucket.", className="more")],
+            [html.Div(links, className="kpi-above"), html.P("No cases in this period.", className="more")],
             className="card flush",
         )
     most = max((abs(part.figure) for part in found if part.figure is not None), default=0.0)
-    few = heads((chosen.replace("_", " "), ""), ("Value", ""), ("n", "num"), ("Left out", "num"), ("Open", "num"))
+    few = heads(
+        (chosen.replace("_", " ").capitalize(), ""), ("Value", ""), ("n", "num"), ("Left out", "num"), ("Open", "num")
+    )
     rows = [_part(part, chosen, most, story, state) for part in found]
     return html.Div(
         [html.Div(links, className="kpi-above"), html.Table([few, html.Tbody(rows)], className="grid stack")],
@@ -272,8 +274,6 @@ def _contribution(one: CaseRow, role: str, story: KpiStory) -> str:
     if role == "open":
         return "open"
     if story.unit == "ratio":
-        if one.denominator == 1 and one.numerator in (0, 1):
-            return "counts" if one.numerator else "does not count"
         return f"{formats.number(one.numerator)} of {formats.number(one.denominator)}"
     return formats.quantity(one.numerator, "count" if story.unit == "per_case" else story.unit)
 

@@ -8,9 +8,10 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import HIDDEN, aria, current, data
-from dashboards.components.common import cell, heads, words
+from dashboards.components.common import cell, heads
 from dashboards.map_choice import LEVELS, SMALL, Shown, picked
 from dashboards.process_reads import ProcessMap
 from dashboards.url_state import Count, Paths, ProcessState, Statistic, Steps, Times

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import aria, current, data
-from dashboards.components.common import Child, Status, about, badge, edge_name, nothing, words
+from dashboards.components.common import Child, Status, about, badge, edge_name, nothing
 from dashboards.components.process_filters import narrowed
 from dashboards.components.process_head import usual
 from dashboards.map_choice import SMALL

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import aria, data
-from dashboards.components.common import Child, Status, about, badge, cell, heads, words
+from dashboards.components.common import Child, Status, about, badge, cell, heads
 from dashboards.process_reads import CaseTimeline, TimelineSpan, TimelineStep
 from dashboards.url_state import ProcessState
 from dashboards.view import View

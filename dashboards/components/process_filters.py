@@ -9,9 +9,10 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import HIDDEN, aria, current, data
-from dashboards.components.common import Child, nothing, words
+from dashboards.components.common import Child, nothing
 from dashboards.process_reads import AttributeFacet, CaseFacets, ProcessMap
 from dashboards.url_state import LENGTH, PATH, Period, ProcessState
 

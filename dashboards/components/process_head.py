@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from dash import html
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import data
-from dashboards.components.common import Child, words
+from dashboards.components.common import Child
 from dashboards.process_reads import Bottleneck, StreamTile, Variants
 from dashboards.process_snapshot import Frame
 from dashboards.snapshot import Section

@@ -12,9 +12,10 @@ from urllib.parse import quote
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import aria, current, data
-from dashboards.components.common import Child, Status, badge, nothing, words
+from dashboards.components.common import Child, Status, badge, nothing
 from dashboards.components.map_controls import COLOURS, SIGNS, basis, controls, legend, table, which_time
 from dashboards.components.process_filters import narrowed
 from dashboards.graph import Box, Drawing, Line, draw

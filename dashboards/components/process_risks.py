@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import formats
 from dashboards.aria import current, data
-from dashboards.components.common import Child, Status, badge, cell, heads, nothing, words
+from dashboards.components.common import Child, Status, badge, cell, heads, nothing
 from dashboards.components.process_bottlenecks import UNWATCHED, rest
 from dashboards.components.process_filters import narrowed
 from dashboards.map_choice import SMALL

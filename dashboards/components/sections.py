@@ -10,9 +10,10 @@ import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
+from core.wording import words
 from dashboards import figures, formats
 from dashboards.aria import HIDDEN, aria
-from dashboards.components.common import Status, badge, cell, edge_name, heads, nothing, words
+from dashboards.components.common import Status, badge, cell, edge_name, heads, nothing
 from dashboards.reads import AlertTile, ControlTile, QueueDepth, TargetState, WaitingStep, WebhookFailures
 from dashboards.url_state import ProcessState
 from dashboards.view import View

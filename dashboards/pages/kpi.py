@@ -47,15 +47,15 @@ def layout(refresh_s: int) -> list[Component]:
                 html.Div(
                     [
                         section(
-                            "kpi-trend", "Trend", "a bucket's name shows its parts and cases", region("trend", 420)
+                            "kpi-trend", "Trend", "choose a period to see its parts and cases", region("trend", 420)
                         ),
-                        section("kpi-parts", "Split", "of the bucket chosen", region("parts", 260)),
+                        section("kpi-parts", "Split", "of the period chosen", region("parts", 260)),
                     ],
                     className="process-side",
                 ),
                 html.Div(
                     [
-                        section("kpi-cases", "Cases", "behind the number of the bucket", region("cases", 420)),
+                        section("kpi-cases", "Cases", "behind the number", region("cases", 420)),
                         section("kpi-explained", "How is this computed", None, region("explained", 260)),
                     ],
                     className="process-side",

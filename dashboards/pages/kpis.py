@@ -16,11 +16,13 @@ from dash import Dash, Input, Output, html
 from dash.development.base_component import Component
 
 from core import Principal
+from dashboards import formats
 from dashboards.aria import aria, current
 from dashboards.components.common import Status, badge, broken, nothing
 from dashboards.components.kpi_card import kpi_card
 from dashboards.components.shell import clock, register_clock
 from dashboards.kpi_reads import Undelivered
+from dashboards.kpi_state import KpiState
 from dashboards.reads import KpiTile, Reads
 from dashboards.snapshot import Section, read_section
 from dashboards.view import View
@@ -39,7 +41,8 @@ def layout(refresh_s: int) -> list[Component]:
         html.P(id="kpis-lead", className="lead"),
         html.Div(id="kpis-problems"),
         html.Div(id="kpis-reports"),
-        html.Nav(id="kpis-grains", className="chips", **aria(label="Length of a bucket")),
+        html.Nav(id="kpis-grains", className="chips", **aria(label="Counted by")),
+        html.Div(id="kpis-ways"),
         html.Div(dmc.Skeleton(height=600, radius="sm"), id="kpis-all"),
         *clock(refresh_s, PREFIX),
     ]
@@ -78,6 +81,7 @@ def render(
             )
             for name in GRAINS
         ],
+        "ways": _ways(tiles.value, view),
         "all": shown,
         "refreshed": view.now.timestamp() * 1000,
     }
@@ -132,23 +136,59 @@ def _not_arrived(one: Undelivered, view: View) -> str:
 
 
 def _lead(tiles: Sequence[KpiTile], grain: str) -> str:
-    latest = [(tile, tile.readings[0].latest) for tile in tiles if tile.readings]
-    judged = [
-        (value.value, tile.target, value.direction)
-        for tile, value in latest
-        if tile.target is not None and value.value is not None
-    ]
-    missed = sum(value < target if direction == "up" else value > target for value, target, direction in judged)
-    if not latest:
+    computed = [tile for tile in tiles if tile.readings]
+    if not computed:
         return ""
+    judged = sum(tile.target is not None and tile.readings[0].latest.value is not None for tile in computed)
     return (
-        f"{len(latest)} figures of the newest settled {grain}. {missed} of {len(judged)} with a target miss it. "
-        "The sign beside a name tells how the figure is computed."
+        f"{len(computed)} figures of the newest settled {grain}. {len(_missing(tiles))} of {judged} with a target miss "
+        "it. The sign beside a name tells how the figure is computed."
     )
 
 
+def _missing(tiles: Sequence[KpiTile]) -> list[KpiTile]:
+    """Those whose newest value is on the wrong side of the target."""
+    found = []
+    for tile in tiles:
+        latest = tile.readings[0].latest if tile.readings else None
+        if latest is None or latest.value is None or tile.target is None:
+            continue
+        if latest.value < tile.target if latest.direction == "up" else latest.value > tile.target:
+            found.append(tile)
+    return found
+
+
+def _ways(tiles: Sequence[KpiTile], view: View) -> Component | None:
+    """What misses its target, and a way to each process: the page is long."""
+    groups, missing = list(dict.fromkeys(tile.group for tile in tiles)), _missing(tiles)
+    shown: list[Component] = []
+    if missing:
+        slug = "kpis-missing"
+        links = html.Ul([html.Li(_missed(tile)) for tile in missing], className="chips")
+        shown.append(
+            html.Section([html.H2("Miss their target", id=slug), links], className="kpi-ways", **aria(labelledby=slug))
+        )
+    if len(groups) > 1:
+        anchors = [html.A(name, href=f"#{_slug(name)}", className="chip") for name in groups]
+        shown.append(html.Nav(anchors, className="chips kpi-ways", **aria(label="Processes")))
+    return html.Div(shown) if shown else None
+
+
+def _missed(tile: KpiTile) -> Component:
+    latest = tile.readings[0].latest
+    return html.A(
+        [f"{tile.title} ", html.Strong(formats.quantity(latest.value, latest.unit))],
+        href=KpiState(tile.kpi_id, grain=latest.grain).href,
+        className="chip",
+    )
+
+
+def _slug(group: str) -> str:
+    return f"kpis-{group.lower().replace(' ', '-')}"
+
+
 def _group(name: str, tiles: Sequence[KpiTile], view: View) -> Component:
-    slug = f"kpis-{name.lower().replace(' ', '-')}"
+    slug = _slug(name)
     return html.Section(
         [
             html.H2(name, id=slug),
@@ -168,6 +208,7 @@ def register(dash_app: Dash, reads: Reads, view: Callable[[], View], principal: 
             "problems": Output("kpis-problems", "children"),
             "reports": Output("kpis-reports", "children"),
             "grains": Output("kpis-grains", "children"),
+            "ways": Output("kpis-ways", "children"),
             "all": Output("kpis-all", "children"),
             "refreshed": Output("kpis-refreshed", "data"),
             "freshness": Output("kpis-freshness", "children"),

@@ -479,8 +479,8 @@ def _definition_lines(
         bases = definition.bases if label == "Basis" else ()
         lines += [(label, f"{basis.name}: {basis.description}") for basis in bases] or [(label, text)]
     lines.append(("Headline", _headline_words(definition)))
-    reached = "nothing was computed for this period" if through is None else through.astimezone(zone).isoformat()
-    lines.append(("Data through", reached))
+    reached = through.astimezone(zone).isoformat(timespec="seconds") if through else ""
+    lines.append(("Data through", reached or "nothing was computed for this period"))
     return tuple(lines)
 
 

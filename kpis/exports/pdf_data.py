@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from core.errors import InvalidInput
 from kpis.brand import Brand
 from kpis.exports import pdf_charts as charts
 from kpis.exports import pdf_formats as formats
-from kpis.exports.report import Headline, Report, ReportKpi, Row
+from kpis.exports.report import Headline, Point, Report, ReportKpi, ReportSeries, Row
 
 MOVEMENTS = 20
 LIST_ROWS = 25
@@ -24,6 +25,8 @@ DRIVERS = 3
 NAMES = 12
 OTHER_STREAM = "Other"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
+_BY_DAYS = ("day", "week", "month")
 _READABLE = 4.5
 """Contrast with white paper that text needs (WCAG 2.2, 1.4.3)."""
 
@@ -39,16 +42,19 @@ def report_data(report: Report) -> dict[str, Any]:
             f"a report's period ends after it starts, got {report.start.isoformat()} to {report.end.isoformat()}",
             hint="swap start and end; the end is not part of the period",
         )
-    cards = [_Card(kpi, report, zone) for kpi in report.kpis]
+    lines = [_points(kpi) for kpi in report.kpis]
+    since = _since(lines, report)
+    cards = [_Card(kpi, line, report, since, zone) for kpi, line in zip(report.kpis, lines, strict=True)]
     return {
         "title": report.title,
         "tenant": report.tenant,
         "brand": _brand(report.brand),
-        "period": formats.period(report.start, report.end, zone),
+        "period": _period(report, zone),
         "grain": report.grain,
         "zone": report.timezone,
         "generated": formats.moment(report.generated_at, zone),
         "through": formats.moment(report.data_through, zone) if report.data_through else "",
+        "since": _named(since, report.grain, zone) if since > report.start else "",
         "report_id": report.id,
         "summary": _summary(cards),
         "streams": _streams(cards),
@@ -58,23 +64,61 @@ def report_data(report: Report) -> dict[str, Any]:
         "bottlenecks": _rows(_by_money(report.bottlenecks), zone),
         "incidents": _rows(report.incidents, zone),
         "actions": _rows(report.actions, zone),
-        "definitions": [_definition(kpi) for kpi in report.kpis],
+        "definitions": [_definition(kpi, zone) for kpi in report.kpis],
         "notes": list(report.notes),
     }
+
+
+def _total(kpi: ReportKpi) -> ReportSeries | None:
+    return next((one for one in kpi.series if not one.dimension), None)
+
+
+def _points(kpi: ReportKpi) -> list[Point]:
+    total = _total(kpi)
+    return list(total.points) if total else []
+
+
+def _period(report: Report, zone: ZoneInfo) -> str:
+    """The days of the buckets that begin in the period: it is counted by them, whatever its own time of the day."""
+    midnight = report.start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    first = midnight if midnight >= report.start else midnight + timedelta(days=1)
+    if report.grain not in _BY_DAYS or first >= report.end:
+        return formats.period(report.start, report.end, zone)
+    last = formats.day(report.end - timedelta(microseconds=1), zone)
+    return last if formats.day(first, zone) == last else f"{formats.day(first, zone)} to {last}"
+
+
+def _since(lines: Sequence[Sequence[Point]], report: Report) -> datetime:
+    """Where charts begin: with the first bucket in which any of them has a value, so that a short history fills them.
+
+    One beginning for all: they stand side by side.
+    """
+    firsts = (next((one.start for one in line if _valued(one)), None) for line in lines)
+    return max(min((one for one in firsts if one is not None), default=report.start), report.start)
+
+
+def _valued(point: Point) -> bool:
+    return point.value is not None and math.isfinite(point.value)
+
+
+def _named(at: datetime, grain: str, zone: ZoneInfo) -> str:
+    return formats.moment(at, zone) if grain in ("minute", "hour") else formats.day(at, zone)
 
 
 class _Card:
     """One KPI with what is said about it."""
 
-    def __init__(self, kpi: ReportKpi, report: Report, zone: ZoneInfo) -> None:
+    def __init__(
+        self, kpi: ReportKpi, points: Sequence[Point], report: Report, since: datetime, zone: ZoneInfo
+    ) -> None:
         self.kpi, self.name = kpi, kpi.name.strip() or kpi.id
         self.headline = kpi.headline or Headline(None, 0)
         self.target = self.headline.target if self.headline.target is not None else kpi.target
-        series = next((one for one in kpi.series if not one.dimension), None)
+        series = _total(kpi)
         self.basis = (series.basis_name or series.basis) if series else ""
-        line = charts.marks(series.points, report.start, report.end) if series else []
+        line = charts.marks((one for one in points if one.end > since), since, report.end)
         self.geometry = charts.chart(
-            line, report.start, report.end, zone, kpi.unit, kpi.currency,
+            line, since, report.end, zone, kpi.unit, kpi.currency,
             target=self.target, baseline=self.headline.baseline,
         )  # fmt: skip
         self.spark = charts.sparkline(line, self.target)
@@ -210,7 +254,7 @@ def _movements(cards: Sequence[_Card]) -> dict[str, Any]:
         "clear": any(card.movement in ("better", "worse") for card in ranked),
         "more": max(len(ranked) - MOVEMENTS, 0),
         "small": _names([card.name for card in cards if card.movement == "small"]),
-        "none": _names([card.name for card in cards if card.movement == "none"]),
+        "none": _names([card.name for card in cards if card.movement == "none"] if ranked else []),
     }
 
 
@@ -247,13 +291,18 @@ def _rows(rows: Sequence[Row], zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _definition(kpi: ReportKpi) -> dict[str, Any]:
+def _definition(kpi: ReportKpi, zone: ZoneInfo) -> dict[str, Any]:
+    """What stands in its head (question, id, version) is not said again below."""
     return {
         "name": kpi.name.strip() or kpi.id,
         "id": kpi.id,
         "version": f"{kpi.version}",
         "question": kpi.question.strip(),
-        "lines": [[label, text.strip()] for label, text in kpi.definition if text.strip()],
+        "lines": [
+            [label, _readable(text.strip(), zone)]
+            for label, text in kpi.definition
+            if text.strip() and text.strip() != kpi.question.strip() and label != "Definition"
+        ],
         "excluded": formats.count(kpi.headline.excluded) if kpi.headline else "",
         "open": formats.count(kpi.headline.open_cases) if kpi.headline else "",
         "left_out": [
@@ -261,6 +310,15 @@ def _definition(kpi: ReportKpi) -> dict[str, Any]:
             for one in kpi.left_out
         ],
     }
+
+
+def _readable(text: str, zone: ZoneInfo) -> str:
+    """A time that is written for machines, as people read it."""
+    try:
+        at = datetime.fromisoformat(text) if _ISO_TIME.match(text) else None
+    except ValueError:
+        return text
+    return formats.moment(at, zone) if at and at.tzinfo else text
 
 
 # --- the brand ---

@@ -20,8 +20,9 @@ from statistics import median
 from typing import Any
 
 from core.errors import InvalidInput
+from core.wording import span
 from kpis.process.calendars import Calendar
-from kpis.process.correlates import EXECUTABLE, Advice, Correlate, Waiting, correlates, hinted, length
+from kpis.process.correlates import EXECUTABLE, Advice, Correlate, Waiting, correlates, hinted
 from kpis.process.past_bottlenecks import HistoricalBottleneck, PastTransition, historical_bottlenecks
 from kpis.process.stays import (
     HOUR_NS,
@@ -376,5 +377,5 @@ def _basis(known: _Usual | None, calendar: str) -> str:
     if known.limit is None:
         return f"{about}, too few of all that began to say how long nine in ten wait, so nothing counts as delayed."
     by = f" of the working hours {calendar}" if calendar else ""
-    over = length(known.limit / 1e9)
+    over = span(known.limit / 1e9)
     return f"{about}, nine in ten over within {over}{by}; time beyond that is unusual waiting."

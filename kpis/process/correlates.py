@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.wording import span
 from kpis.process.filters import LIMITS
 from kpis.process.stays import StepsOnAClock, with_stays
 from kpis.process.streams import ControlHint, ValueStream
@@ -307,8 +308,8 @@ def _team(place: Waiting) -> Iterable[Series]:
 def _text(series: Series, now: float, usual: float, since: datetime) -> str:
     about = {
         DEPTH: f"{series.name} holds {now:.0f} items, usually {usual:.0f}",
-        AGE: f"the oldest item in {series.name} is {length(now)} old, usually {length(usual)}",
-        P95: f"95 % of the calls {_calls(series)} take up to {length(now / 1000)}, usually {length(usual / 1000)}",
+        AGE: f"the oldest item in {series.name} is {span(now)} old, usually {span(usual)}",
+        P95: f"95 % of the calls {_calls(series)} take up to {span(now / 1000)}, usually {span(usual / 1000)}",
         ERRORS: f"{now:.0%} of the calls {_calls(series)} fail, usually {usual:.1%}",
         OPEN_CASES: f"{now:.0f} cases wait for {series.name}, usually {usual:.0f}",
     }[series.measure]
@@ -322,14 +323,6 @@ def _calls(series: Series) -> str:
         return f"from {source} to {end}"
     system, _, operation = series.name.partition(" ")
     return f"of {operation} at {system}"
-
-
-def length(seconds: float) -> str:
-    """A length of time for people."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def _median(ordered: Sequence[float]) -> float:

@@ -18,8 +18,8 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from core.errors import InvalidInput
+from core.wording import span
 from kpis.process.calendars import Calendar
-from kpis.process.correlates import length
 from kpis.process.filters import ALL, CaseFilter
 from kpis.process.stays import (
     HOUR_NS,
@@ -295,7 +295,7 @@ class _PastOnAClock:
             return f"Nothing counts as unusual: less than {LEAST_HOURS} h{of} are known {since}."
         return (
             f"Usual is the time {since}, of which {history} h{of} are known; nine in ten waits after this step were "
-            f"over within {length(limit / 1e9)}."
+            f"over within {span(limit / 1e9)}."
         )
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import InvalidInput
+from core.wording import span
 from kpis.process.corrections import Corrections
 from kpis.process.filters import ALL, LIMITS, CaseFilter
 from kpis.process.recalibration import Correction, Way
@@ -129,7 +130,7 @@ def _promise_basis(promise: datetime | None, named: bool, usual: Usual) -> str:
         return PROMISE_AT if named else ""
     if named:
         return PROMISE_AT
-    return f"usual: nine tenths of {usual.closed} closed cases took {length(usual.p90.total_seconds())} or less"
+    return f"usual: nine tenths of {usual.closed} closed cases took {span(usual.p90.total_seconds())} or less"
 
 
 def _basis(row: Mapping[str, Any]) -> str:
@@ -143,7 +144,7 @@ def _reasons(
     row: Mapping[str, Any], waited: timedelta, promise: datetime | None, now: datetime, correction: Correction
 ) -> list[str]:
     left_s = (promise - now).total_seconds() if promise else 0.0
-    said = [f"its promise passed {length(-left_s)} ago"] if row["overdue"] else []
+    said = [f"its promise passed {span(-left_s)} ago"] if row["overdue"] else []
     said.append(_standing(row, waited.total_seconds()))
     if promise is None:
         said.append("has no promise, and no case has closed that would tell what is usual")
@@ -151,8 +152,8 @@ def _reasons(
         said.append("too few past cases waited as long to say what comes next")
     elif not row["overdue"]:
         said.append(
-            f"has {length(left_s)} left; {percent(row['p_late'])} of {row['used']} comparable cases needed longer: "
-            f"half {length(row['due_s'])} or less, nine tenths {length(row['due_p90_s'])}"
+            f"has {span(left_s)} left; {percent(row['p_late'])} of {row['used']} comparable cases needed longer: "
+            f"half {span(row['due_s'])} or less, nine tenths {span(row['due_p90_s'])}"
         )
         if row["used"] < FEW:
             said.append("those are few cases")
@@ -161,10 +162,10 @@ def _reasons(
 
 
 def _standing(row: Mapping[str, Any], waited_s: float) -> str:
-    standing = f"has waited {length(waited_s)} after {short(row['step'])}"
+    standing = f"has waited {span(waited_s)} after {short(row['step'])}"
     if not row["usual_n"]:
         return f"{standing}, where no other case has been yet"
-    return f"{standing}, usually {length(row['usual_gap_s'])} (n={row['usual_n']})"
+    return f"{standing}, usually {span(row['usual_gap_s'])} (n={row['usual_n']})"
 
 
 def _worth(correction: Correction, predicted: float, shown: float) -> list[str]:
@@ -190,11 +191,3 @@ def percent(share: float) -> str:
 def short(step: str) -> str:
     """A step by the last word of its name, if it is named like the events of the catalogue."""
     return step.rsplit(".", 1)[-1] if step.startswith("retail.") else step
-
-
-def length(seconds: float) -> str:
-    """A length of time for people: in the largest of s, min, h, d of which it is at least one and a half."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

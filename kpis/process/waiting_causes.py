@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from core.wording import span
 from kpis.process.filters import ALL, LIMITS, PLACE, CaseFilter, ask
 from kpis.process.zones import zone_named
 from storage import ClickHouse, load_sql
@@ -237,9 +238,9 @@ def _basis(cases: int, waits: int, waiting_s: float, no_resource_s: float, unkno
     if not waits:
         nothing = f"No waiting is known in {cases} cases"
         return f"{nothing}: no step has a known start." if unknown_s else f"{nothing}."
-    parts = [f"{waits} waits in {cases} cases, {waiting_s / 3600:.1f} h"]
+    parts = [f"{waits} waits in {cases} cases, {span(waiting_s)}"]
     if no_resource_s:
-        parts.append(f"{no_resource_s / 3600:.1f} h of it before steps without a resource, unexplained")
+        parts.append(f"{span(no_resource_s)} of it before steps without a resource, unexplained")
     if unknown_s:
-        parts.append(f"besides {unknown_s / 3600:.1f} h before steps whose start is unknown")
+        parts.append(f"besides {span(unknown_s)} before steps whose start is unknown")
     return "; ".join(parts) + "."

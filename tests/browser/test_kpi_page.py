@@ -37,7 +37,7 @@ def test_from_the_list_to_a_case_in_three_clicks(watched: Watched) -> None:
     page = watched.page
     page.goto(f"{watched.url}/kpis")
     expect(page.locator("#kpis-problems")).to_contain_text("orders_placed.toml:2: target")
-    page.get_by_role("link", name="Fill rate").click()
+    page.get_by_role("link", name="Fill rate", exact=True).click()
     expect(page).to_have_title("opsintel · Key figure")
     expect(page.locator("#kpi-lead")).to_contain_text("target missed")
     for name in ("Trend", "How is this computed", "Split", "Cases"):

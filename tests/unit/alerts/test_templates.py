@@ -23,9 +23,9 @@ from core import InvalidInput
         ("{x:number}", 14.53, "14.5"),
         ("{x}", 3.0, "3"),
         ("{x:duration}", 0, "0 s"),
-        ("{x:duration}", 59.6, "1 min"),
+        ("{x:duration}", 59.6, "59.6 s"),
         ("{x:duration}", 93_784, "1 d 2 h"),
-        ("{x:duration}", 3_605, "1 h 5 s"),
+        ("{x:duration}", 3_605, "1 h"),
         ("{{x}} {x}", 1, "{x} 1"),
     ],
 )

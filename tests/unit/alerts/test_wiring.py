@@ -83,7 +83,7 @@ def test_rows_become_a_message(
         "1 case worth 250.00 EUR waits at warehouse now, the oldest since 2026-03-02T05:31:00Z"
     )
     assert deep["annotations"]["summary"] == (
-        "fulfilment.requests: 400 items wait, usual at this hour is 10; the oldest for 1 h 6 min"
+        "fulfilment.requests: 400 items wait, usual at this hour is 10; the oldest for 1 h 7 min"
     )
     assert deep["annotations"]["impact_system"] == "warehouse"
     assert tenant in tenants_with_data(clickhouse, clock)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from alerts import Notification
 from alerts.payload import Status, message
-from api.happenings import incidents
+from api.happenings import _bottleneck, incidents
 from kpis.exports.report import Row
+from kpis.process.waiting import WaitingStep
 
 START, END = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -40,3 +42,10 @@ def test_an_alert_is_one_incident_from_its_start_to_its_end() -> None:
     assert [one.title for one in incidents(log, END, END + HOUR)] == ["b is deep"]
     assert incidents(log, START - HOUR, START) == ()
     assert incidents(log[:1], START + 3 * HOUR, END)[0].title == "a is deep"
+
+
+def test_a_bottleneck_is_named_as_on_the_pages() -> None:
+    step = WaitingStep(
+        "order-to-cash", "retail.order.allocated", "warehouse", 3, Decimal(30), "EUR", START, 60.0, 45.0, 0
+    )
+    assert _bottleneck(step).title == "After order allocated"

@@ -39,6 +39,20 @@ def test_durations_have_two_units_at_most(seconds: float | None, expected: str) 
     assert expected == plain(wording.duration(seconds))
 
 
+@given(st.floats(-1e10, 1e10))
+def test_a_span_is_a_duration_with_a_sign_and_plain_blanks(seconds: float) -> None:
+    said = wording.span(seconds)
+    assert said.isprintable()
+    assert wording.NBSP not in said
+    assert said.removeprefix("−") == plain(wording.duration(abs(seconds)))
+    assert said.startswith("−") == (seconds < 0 and any(sign in said for sign in "123456789"))
+
+
+def test_a_span_that_is_not_known() -> None:
+    assert [wording.span(one) for one in (None, float("nan"), float("inf"))] == ["–"] * 3
+    assert [wording.span(one) for one in (-93_784.0, -0.0001, -0.0, 0.35)] == ["−1 d 2 h", "−< 1 ms", "0 s", "350 ms"]
+
+
 @pytest.mark.parametrize(
     ("ratio", "expected"),
     [

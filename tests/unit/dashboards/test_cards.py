@@ -32,7 +32,7 @@ def test_a_kpi_stands_with_its_sample_its_change_and_its_target() -> None:
     assert "96.4 % by line, 2 Mar" in shown
     assert "−0.6 pts worse vs 1 Mar" in shown
     assert "target missed (≥ 97.0 %)" in shown
-    assert "n 1,000 · 12 excluded · 31 open · definition v1" in shown
+    assert "n 1,000 · 12 left out · 31 open · definition v1" in shown
     assert "data through 09:59 CET" in shown
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.kpi_state import GRAINS, ROLES, KpiState, parse
-from dashboards.pages.kpi import read, render
+from dashboards.pages.kpi import layout, read, render
 from dashboards.pages.kpis import render as render_list
 from dashboards.snapshot import Section
 from tests.browser.standin_kpi import KpiStandIn, NotSplit
@@ -54,7 +54,7 @@ def test_the_number_stands_with_its_target_and_what_it_is_made_of() -> None:
     said = text(shown(KpiState("fill_rate"))["lead"]).replace("\u00a0", " ")
     assert "93.4 %" in said
     assert "target missed" in said
-    assert "n 1,000 · 12 excluded · 31 open · definition v1" in said
+    assert "n 1,000 · 12 left out · 31 open · definition v1" in said
 
 
 def test_parts_link_to_their_cases_and_the_rest_does_not() -> None:
@@ -104,3 +104,14 @@ def test_wrong_files_stand_on_the_page_of_all_figures() -> None:
     problems = KpiStandIn().kpi_problems("default")
     assert "orders_placed.toml:2" in text(render_list(Section(TILES), "day", VIEW, problems)["problems"])
     assert render_list(Section(TILES), "day", VIEW)["problems"] is None
+
+
+def test_the_page_speaks_of_days_and_of_what_a_case_adds() -> None:
+    day = shown(KpiState("fill_rate"))
+    assert "Day Value n Left out Open" in text(day["trend"])
+    assert text(day["parts"]).count("Channel Value n Left out Open") == 1
+    assert "counts" not in text(day["cases"]).replace("all counted", "")
+    assert "0 of 1" in text(day["cases"])
+    for region in (day[name] for name in ("lead", "choices", "trend", "parts", "cases")):
+        assert "bucket" not in text(region).lower()
+    assert "bucket" not in text(layout(30)).lower()

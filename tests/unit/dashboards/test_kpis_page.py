@@ -68,3 +68,24 @@ def test_a_set_of_reports_that_is_not_in_force_is_told_too() -> None:
 
 def test_while_all_reports_arrive_nothing_is_said() -> None:
     assert render(Section(TILES), "day", VIEW)["reports"] is None
+
+
+def test_processes_and_what_misses_its_target_are_links_above_all_cards() -> None:
+    easy = replace(TILES[0], target=0.0 if TILES[0].readings[0].latest.direction == "up" else 1e9)
+    shown = render(Section([*TILES, easy]), "day", VIEW)
+    ways = shown["ways"]
+    missed = [tile for tile in TILES if f"id={tile.kpi_id}" in str(ways)]
+    assert f"{len(missed)} of {len(TILES) + 1} with a target miss it" in shown["lead"]
+    assert str(ways).count("/kpi?id=") == len(missed) > 0
+    said = text(ways)
+    assert "Miss their target" in said
+    assert all(tile.title in said for tile in missed)
+    assert "href='#kpis-order-to-cash'" in str(ways)
+    assert "id='kpis-order-to-cash'" in str(shown["all"])
+
+
+def test_where_nothing_is_missed_nothing_is_listed() -> None:
+    free = [replace(tile, target=None) for tile in TILES]
+    assert "Miss their target" not in text(render(Section(free), "day", VIEW)["ways"])
+    assert render(Section(NONE), "day", VIEW)["ways"] is None
+    assert render(Section(free[:1]), "day", VIEW)["ways"] is None, "one group needs no links"

@@ -91,3 +91,10 @@ def test_explain_tells_the_basis_and_the_version() -> None:
 def test_the_page_is_up_to_date() -> None:
     page = HERE.parents[2] / "docs" / "kpis.md"
     assert page.read_text() == render(load_catalogue()), "run: python -m kpis.documentation > docs/kpis.md"
+
+
+def test_targets_and_small_samples_are_told_for_people() -> None:
+    catalogue = load_catalogue()
+    assert explain(catalogue.get("warranty_lead_time"))["Target"] == "14 d (1,209,600 s)"
+    assert explain(catalogue.get("warranty_lead_time"))["Small sample"] == "fewer than 10 cases say little"
+    assert "Small sample" not in explain(catalogue.get("approval_backlog")), "none is fewer than one"

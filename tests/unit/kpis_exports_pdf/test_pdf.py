@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pypdfium2
@@ -14,6 +15,7 @@ from core.errors import InvalidInput
 from kpis.brand import Brand
 from kpis.exports import pdf_formats as formats
 from kpis.exports.pdf import render_pdf
+from kpis.exports.pdf_data import report_data
 from kpis.exports.report import Headline, Report
 
 _spec = importlib.util.spec_from_file_location("pdf_samples", Path(__file__).with_name("samples.py"))
@@ -92,3 +94,66 @@ def test_a_brand_that_cannot_be_used_is_told(brand: Brand, message: str) -> None
 )  # fmt: skip
 def test_formats(value: float | None, unit: str, text: str) -> None:
     assert formats.quantity(value, unit, "EUR").replace("\u00a0", " ") == text
+
+
+def test_charts_begin_where_the_first_value_lies_and_that_is_said() -> None:
+    """90 days of which the last 30 have data: charts as wide as the paper, all over the same days."""
+    late = samples.kpi(name="Returns", line=samples.points(0.5, 0.01, start=samples.START + timedelta(days=10)))
+    nothing = samples.kpi(name="Claims", headline=Headline(None, 0), line=samples.points(0, 0, gaps=tuple(range(30))))
+    counted = samples.kpi(headline=Headline(0.97, 100))
+    start = samples.START - timedelta(days=60)
+    report = replace(samples.empty(), timezone="Europe/Berlin", start=start, kpis=(counted, late, nothing))
+    found = report_data(report)
+    fill, returns, claims = found["streams"][0]["cards"]
+    assert fill["spark"]["solid"][0][0][0] == pytest.approx(0.5 / 30, abs=1e-3)
+    assert returns["spark"]["solid"][0][0][0] == pytest.approx(10.5 / 30, abs=1e-3), "its empty part is seen"
+    assert claims["spark"] is None
+    assert [one["geometry"]["x"][0][1] for one in found["charts"]] == ["1 Sep", "1 Sep"]
+    assert found["since"] == f"1{formats.NBSP}Sep{formats.NBSP}2026"
+    text = " ".join(pages(report))
+    assert text.count("first value of 1 Sep 2026") == 1
+    assert "Charts begin on 1 Sep 2026, before which there is no value." in text
+
+
+def test_charts_of_a_period_that_has_values_from_its_beginning_say_nothing() -> None:
+    found = report_data(samples.rich())
+    assert found["since"] == ""
+    assert "Charts begin on" not in " ".join(pages(samples.rich()))
+
+
+@pytest.mark.parametrize(
+    ("grain", "said"),
+    [
+        ("day", "2 Sep 2026 to 1 Oct 2026"),
+        ("month", "2 Sep 2026 to 1 Oct 2026"),
+        ("hour", "1 Sep 2026 15:57 CEST to 1 Oct 2026 15:57 CEST"),
+    ],
+)
+def test_a_period_counted_by_days_is_named_by_them(grain: str, said: str) -> None:
+    """Until now, 30 days back: the day on which it begins in the afternoon is not in it, today is."""
+    hours = timedelta(hours=15, minutes=57)
+    report = replace(samples.rich(), start=samples.START + hours, end=samples.END + hours, grain=grain)
+    assert report_data(report)["period"].replace(formats.NBSP, " ") == said
+
+
+def test_a_period_within_a_day_keeps_its_times() -> None:
+    report = replace(samples.rich(), start=samples.START + timedelta(hours=1), end=samples.START + timedelta(hours=2))
+    assert "01:00" in report_data(report)["period"]
+
+
+def test_definitions_say_everything_once_and_for_people() -> None:
+    lines = (("Question", "How is it?"), ("Definition", "fill, version 1"), ("Owner", "2026-13-99Tx"),
+             ("Data through", "2026-09-30T06:00:00+00:00"))  # fmt: skip
+    kpi = replace(samples.kpi(), question="How is it?", definition=lines)
+    (found,) = report_data(replace(samples.rich(), kpis=(kpi,)))["definitions"]
+    through = "30 Sep 2026 08:00 CEST".replace(" ", formats.NBSP)
+    assert found["question"] == "How is it?"
+    assert [(label, text.replace(" ", formats.NBSP)) for label, text in found["lines"]] == [
+        ("Owner", "2026-13-99Tx"), ("Data through", through),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_compared_is_not_listed_when_nothing_can() -> None:
+    kpis = tuple(samples.kpi(name, headline=Headline(0.9, 500)) for name in ("One", "Two"))
+    moved = report_data(replace(samples.rich(), kpis=kpis))["movements"]
+    assert (moved["rows"], moved["none"]["names"]) == ([], [])

@@ -76,7 +76,7 @@ def test_unusual_waiting_is_priced_and_ranked_first(live: Callable[..., list[Bot
     assert (first.median_wait_s, first.usual_wait_s) == (4 * HOUR, HOUR)
     assert first.oldest_since == START + timedelta(seconds=NOW - 5 * HOUR)
     assert first.since == START + timedelta(seconds=NOW - 3 * HOUR), "an hour earlier all was as usual"
-    assert "nine in ten over within 60.0 min" in first.basis
+    assert "nine in ten over within 1 h;" in first.basis
     assert (second.step, second.owner_system, second.value_hours, second.since) == ("b", "shed", 0, None)
     assert second.value < first.value * 10
 
