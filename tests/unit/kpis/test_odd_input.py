@@ -14,7 +14,7 @@ from kpis.left_out import left_out
 from kpis.periods import Calendar
 from storage import ClickHouse
 from tests.unit.kpis.events import moment
-from tests.unit.kpis.test_view_kpis import NOW, O2C, Shop, order, told
+from tests.unit.kpis.test_view_kpis import NOW, O2C, PROMOTIONS, Shop, order, told
 
 CATALOGUE = load_catalogue()
 MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
@@ -109,3 +109,17 @@ def test_an_event_far_ahead_leaves_the_others_counted(clickhouse: ClickHouse, te
     assert not shop.jobs.recompute_all().left_out
     assert shop.told("orders_placed", "", "2026-03-02T00:00") == (2, 2, 0, 0)
     assert shop.told("order_backlog", "all", f"{NOW:%Y-%m-%d}T00:00") == (2, 2, 0, 0)
+
+
+def test_a_difference_of_the_whole_tolerance_is_within_it(clickhouse: ClickHouse, tenant: str) -> None:
+    """Money is decimal: 100.01 less 100.00 is a cent, 10.00 less 9.995 half a one, and not a little more."""
+    shop = Shop(clickhouse, tenant, kpis=("promotion_settlement_accuracy", "price_mismatch_rate"))
+    named = {"sku": "S", "channel": "web"}
+    shop.take(
+        told(PROMOTIONS, "P1", "promotion.claimed", "2026-03-02T08:00", amount="100.00", currency="EUR"),
+        told(PROMOTIONS, "P1", "promotion.settled", "2026-03-03T08:00", amount="100.01", currency="EUR"),
+        told("price", "S@web", "price.checked", "2026-03-02T08:00", amount="10.00", price_expected="9.995", **named),
+        told("price", "S@web", "price.checked", "2026-03-02T09:00", amount="10.00", price_expected="9.9949", **named),
+    )
+    assert shop.told("promotion_settlement_accuracy", "count", "2026-03-02T00:00") == (1, 1, 0, 0)
+    assert shop.told("price_mismatch_rate", "check", "2026-03-02T00:00") == (0.5, 2, 0, 0)
