@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import chain
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ OPTIONS = {
 }
 OVERVIEW, DEFINITIONS = "Overview", "Definitions"
 _FIRST_DATE = datetime(1900, 3, 1)  # noqa: DTZ001 - on the wall; before it Excel has a day that never was
+_DAY_ZERO, _DAY = datetime(1899, 12, 30), timedelta(days=1)  # noqa: DTZ001 - with that day, as Excel counts
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,13 @@ def write_xlsx(report: Report, file: BinaryIO) -> None:
 
 
 def _text(sheet: Any, row: int, column: int, text: str, style: Any = None) -> None:
-    """As text, whatever it looks like; the library would take what is wrapped in <r> for markup of its own."""
+    sheet.write_string(row, column, _harmless(text), style)
+
+
+def _harmless(text: str) -> str:
+    """What is shown as it is; the library would take what is wrapped in <r> for markup of its own."""
     plain = plain_text(text)
-    sheet.write_string(row, column, f" {plain}" if plain.startswith("<r>") else plain, style)
+    return f" {plain}" if plain.startswith("<r>") else plain
 
 
 def _number(sheet: Any, row: int, column: int, value: float | None, style: Any = None) -> None:
@@ -94,11 +100,18 @@ def _number(sheet: Any, row: int, column: int, value: float | None, style: Any =
 def _time(sheet: Any, row: int, column: int, at: datetime | None, zone: ZoneInfo, style: Any) -> None:
     if at is None:
         return
-    local = at.astimezone(zone).replace(tzinfo=None)
-    if local < _FIRST_DATE:
+    days = _serial(at.astimezone(UTC), zone)  # in UTC no two moments are equal
+    if days is None:
         _text(sheet, row, column, at.astimezone(zone).isoformat())
     else:
-        sheet.write_datetime(row, column, local, style)
+        sheet.write_number(row, column, days, style)
+
+
+@lru_cache(maxsize=1 << 14)  # the buckets of a KPI come again with each of its series
+def _serial(at: datetime, zone: ZoneInfo) -> float | None:
+    """The wall's clock in the zone as workbooks count, in days; None before they begin to."""
+    local = at.astimezone(zone).replace(tzinfo=None)
+    return None if local < _FIRST_DATE else (local - _DAY_ZERO) / _DAY
 
 
 def _header(sheet: Any, styles: Styles, row: int, columns: Sequence[_Column]) -> None:
@@ -235,9 +248,7 @@ class _KpiSheet:
         if row == 1:
             self._scale = _magnitude(self._kpi, first)
         sheet, styles, zone = self._sheet, self._styles, self._zone
-        of = [
-            plain_text(text) for text in (series.basis_name or series.basis, series.dimension, series.dimension_value)
-        ]
+        of = [_harmless(text) for text in (series.basis_name or series.basis, series.dimension, series.dimension_value)]
         behind = self._target + 2 if self._lengths else self._target + 1
         for point in chain((first,), points):
             if row >= ROW_LIMIT:
@@ -247,7 +258,7 @@ class _KpiSheet:
                 )
             for column, text in enumerate(of):
                 if text:
-                    _text(sheet, row, column, text)
+                    sheet.write_string(row, column, text)
             _time(sheet, row, 3, point.start, zone, styles.time)
             _time(sheet, row, 4, point.end, zone, styles.time)
             _time(sheet, row, 5, point.start, _UTC, styles.time)

@@ -9,17 +9,19 @@ import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 
 from core import InvalidInput
 from kpis.exports.csv_file import write_csv
 from kpis.exports.formats import FORMATS, format_named
 from kpis.exports.parquet_file import write_parquet
 from kpis.exports.report import Headline, Report, ReportSeries, Row
-from kpis.exports.xlsx import write_xlsx
+from kpis.exports.xlsx import _time, write_xlsx
 from tests.unit.kpis_exports.reports import DAY, START, day, kpi, report
 
 EVIL = [
@@ -227,3 +229,19 @@ def test_an_unknown_format_names_the_known_ones() -> None:
     assert format_named("XLSX") is FORMATS["xlsx"]
     with pytest.raises(InvalidInput, match=r"no format 'xls'.*did you mean xlsx.*parquet"):
         format_named("xls")
+
+
+def test_times_are_on_the_wall_of_the_zone_and_the_hour_that_is_there_twice_is_two_moments() -> None:
+    berlin, utc = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+    twice = [datetime(2026, 10, 25, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1)]
+    asked = [*twice, datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(1900, 3, 1, tzinfo=UTC), START]
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        style = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        for row, at in enumerate(asked):
+            _time(sheet, row, 0, at, utc, style)
+            _time(sheet, row, 1, at, berlin, style)
+    found = [[cell.value for cell in row] for row in openpyxl.load_workbook(file).active.rows]
+    assert found == [[at.astimezone(zone).replace(tzinfo=None) for zone in (utc, berlin)] for at in asked]
+    assert [row[0].hour for row in found[:2]] == [0, 1]
