@@ -274,6 +274,7 @@ def test_two_definitions_may_have_parameters_of_the_same_name(clickhouse: ClickH
     lenient = replace(CATALOGUE.get("on_time_delivery"), parameters={"tolerance_s": 3600.0})
     both = Catalogue({one.id: one for one in (lenient, CATALOGUE.get("perfect_order"))})
     shop = FewShop(clickhouse, tenant)
+    shop.kpis = both
     shop.jobs = KpiJobs(clickhouse, shop.clock, both, [tenant])
     shop.take(*march())
     assert shop.told("on_time_delivery", "instant", "2026-03-04T00:00")[:2] == (1, 3)
