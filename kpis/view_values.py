@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core import Clock, StorageError, StoreUnavailable, get_logger
+from core import Clock, LimitExceeded, StorageError, StoreUnavailable, get_logger
 from kpis.backfill import Step
 from kpis.definitions import TenantKpis
 from kpis.facts import facts_parameters
@@ -65,6 +65,7 @@ class ViewValues:
         if self._taken.get(tenant) is not kpis:
             self._all_refused[tenant] = {}
         self._taken[tenant], self._refused = kpis, self._all_refused[tenant]
+        self._failed: dict[str, str] = {}
         self._kpis, self._calendar = kpis, kpis.calendar
         self._definitions = [definition for definition in kpis.catalogue if definition.view]
         chosen = with_minutes(measures(self._definitions))
@@ -167,6 +168,10 @@ class ViewValues:
         self._insert(within)
         return RunReport(computed=len(chosen), buckets=len(within), rows=len(within))
 
+    def _computed(self, kpi_id: str) -> bool:
+        """Whether the run has found nothing against it."""
+        return kpi_id not in self._refused and kpi_id not in self._failed
+
     def _chosen(self, keys: Collection[int]) -> dict[str, list[Measure]]:
         """Those of the measures that are computed, by view."""
         return by_view(
@@ -221,7 +226,10 @@ class ViewValues:
             definitions = {measure.definition.id for measure in chosen}
             if len(definitions) == 1:
                 (wrong,) = definitions
-                log.error("kpi left out: the engine refuses its definition", kpi=wrong, error=problem.message)
+                log.error("kpi left out", kpi=wrong, error=problem.message)
+                if isinstance(problem, LimitExceeded):  # which may pass: the next run tries again
+                    self._failed[wrong] = f"{wrong}: left out of this run: {problem.message}"
+                    return [], [self._failed[wrong]]
                 self._refused[wrong] = f"{wrong}: left out, the engine refuses its definition: {problem.message}"
                 return [], [self._refused[wrong]]
         else:
@@ -262,7 +270,7 @@ class ViewValues:
         chosen = {
             key: measure
             for key, measure in self._measures.items()
-            if measure.level and (key in complete or key in fresh) and measure.definition.id not in self._refused
+            if measure.level and (key in complete or key in fresh) and self._computed(measure.definition.id)
         }
         fresh &= chosen.keys()
         moved = [one for one in changes if one[0] in chosen]
@@ -396,6 +404,6 @@ class ViewValues:
         rows = [
             (tenant, one.id, one.version, "", "", self._calendar.name, RUN, EPOCH, None, 0, 0, 0, 0, 0, through, now)
             for one in self._definitions
-            if one.id not in self._refused
+            if self._computed(one.id)
         ]
         self._ch.insert_rows("kpi_values", COLUMNS, rows)

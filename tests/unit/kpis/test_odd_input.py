@@ -14,7 +14,7 @@ from kpis.left_out import left_out
 from kpis.periods import Calendar
 from storage import ClickHouse
 from tests.unit.kpis.events import moment
-from tests.unit.kpis.test_view_kpis import NOW, O2C, PROMOTIONS, Shop, order, told
+from tests.unit.kpis.test_view_kpis import NOW, O2C, PROMOTIONS, Shop, line, order, told
 
 CATALOGUE = load_catalogue()
 MARCH = (moment("2026-03-01T00:00"), moment("2026-04-01T00:00"))
@@ -123,3 +123,49 @@ def test_a_difference_of_the_whole_tolerance_is_within_it(clickhouse: ClickHouse
     )
     assert shop.told("promotion_settlement_accuracy", "count", "2026-03-02T00:00") == (1, 1, 0, 0)
     assert shop.told("price_mismatch_rate", "check", "2026-03-02T00:00") == (0.5, 2, 0, 0)
+
+
+def test_the_reason_of_an_order_cancelled_twice_does_not_depend_on_what_came_first(
+    clickhouse: ClickHouse, tenant: str
+) -> None:
+    shop = Shop(clickhouse, tenant, kpis=("order_cancellation_rate",))
+    shop.take(order("O1", "2026-03-02T08:00"))
+    shop.take(told(O2C, "O1", "order.cancelled", "2026-03-02T10:00", cancel_reason="fraud"))
+    shop.take(told(O2C, "O1", "order.cancelled", "2026-03-02T09:00", cancel_reason="customer"))
+    before = shop.told("order_cancellation_rate", "customer", "2026-03-02T00:00")
+    clickhouse.command("OPTIMIZE TABLE process_events FINAL")
+    shop.clock.advance(1)
+    shop.jobs.recompute_all()
+    assert shop.told("order_cancellation_rate", "customer", "2026-03-02T00:00") == before
+
+
+@pytest.mark.parametrize("currency", ["JPY", "ZZZ"])
+def test_money_of_another_currency_settles_nothing(clickhouse: ClickHouse, tenant: str, currency: str) -> None:
+    shop = Shop(clickhouse, tenant, kpis=("promotion_settlement_accuracy",))
+    shop.take(
+        told(PROMOTIONS, "P1", "promotion.claimed", "2026-03-02T08:00", amount="100", currency="EUR"),
+        told(PROMOTIONS, "P1", "promotion.settled", "2026-03-03T08:00", amount="100", currency=currency),
+    )
+    assert shop.told("promotion_settlement_accuracy", "value", "2026-03-02T00:00") == (None, 0, 1, 0)
+
+
+def test_an_order_placed_anew_has_the_currency_of_its_amount(clickhouse: ClickHouse, tenant: str) -> None:
+    shop = Shop(clickhouse, tenant, kpis=("order_cancellation_rate",))
+    shop.take(
+        told(O2C, "O1", "order.placed", "2026-03-02T08:00", 1, amount="10", currency="USD"),
+        told(O2C, "O1", "order.placed", "2026-03-02T09:00", 1, amount="9", currency="EUR"),
+    )
+    found = clickhouse.query("SELECT Amount, Currency FROM kpi_orders FINAL WHERE TenantId = {t:String}", {"t": tenant})
+    assert [(float(amount), currency) for amount, currency in found.rows] == [(9, "EUR")]
+
+
+def test_a_quantity_that_is_no_number_is_a_missing_one(clickhouse: ClickHouse, tenant: str) -> None:
+    shop = Shop(clickhouse, tenant, kpis=("fill_rate", "inventory_accuracy"))
+    named = {"sku": "S", "location_id": "L", "stock_level": "nan", "stock_book": "5"}
+    shop.take(
+        order("O1", "2026-03-02T08:00"),
+        line("O1", 1, "2026-03-02T08:00", float("nan")),
+        told("stock", "S@L", "stock.counted", "2026-03-02T08:00", **named),
+    )
+    assert shop.told("fill_rate", "line", "2026-03-02T00:00") == (None, 0, 1, 0)
+    assert shop.told("inventory_accuracy", "class_a", "2026-03-02T00:00") == (None, 0, 1, 0)
