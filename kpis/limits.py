@@ -15,10 +15,13 @@ FEW = LIMITS | {
     "optimize_group_by_function_keys": 0,
     "optimize_aggregators_of_group_by_keys": 0,
     "optimize_extract_common_expressions": 0,
+    "query_plan_lift_up_union": 0,
+    "query_plan_filter_push_down": 0,
 }
 """For a few cases among many: rows are told apart by their keys before the others of their granules are merged, and one
 thread reads them, for several views are read at once. To compile expressions, to look for the best order of them or for
-conditions that follow from one another takes longer than such a statement."""
+conditions that follow from one another, and to plan them twice for both sides of a union, takes longer than such a
+statement."""
 
 
 def beside_others(threads: int) -> dict[str, int]:

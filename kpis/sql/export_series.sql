@@ -3,7 +3,7 @@ WITH runs AS
 (
     SELECT KpiId, Version, max(DataThrough) AS Through
     FROM kpi_values FINAL
-    WHERE TenantId = {tenant:String} AND Grain = 'run'
+    WHERE TenantId = {tenant:String} AND BucketStart = toDateTime(0, 'UTC') AND Grain = 'run'
     GROUP BY KpiId, Version
 )
 SELECT

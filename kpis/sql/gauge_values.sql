@@ -3,7 +3,7 @@ WITH runs AS
 (
     SELECT TenantId, KpiId, Version, max(DataThrough) AS Through
     FROM kpi_values FINAL
-    WHERE Grain = 'run'
+    WHERE BucketStart = toDateTime(0, 'UTC') AND Grain = 'run'
     GROUP BY TenantId, KpiId, Version
 )
 SELECT

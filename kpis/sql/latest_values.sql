@@ -6,7 +6,7 @@ WITH
     (
         SELECT KpiId, Version, max(DataThrough) AS Through
         FROM kpi_values
-        WHERE TenantId = {tenant:String} AND Grain = 'run'
+        WHERE TenantId = {tenant:String} AND BucketStart = toDateTime(0, 'UTC') AND Grain = 'run'
         GROUP BY KpiId, Version
     ),
     told AS
