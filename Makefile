@@ -26,7 +26,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: test
-test: setup chromium test-servers ## style, types and all tests but those of `make blackbox`; some twenty minutes on two cores
+test: setup chromium test-servers ## style, types and all tests but those of `make blackbox`; some fifteen minutes on two cores
 	@$(MAKE) --no-print-directory -j 2 lint collected
 	$(PYTEST) -m "not blackbox"
 
@@ -41,7 +41,7 @@ blackbox: setup chromium ## whole services, killed, flooded and attacked, and th
 
 # `make test` tries these on a fifth of the examples: one that asks the engine takes up to two seconds.
 .PHONY: properties
-properties: setup ## properties of what the engine answers, on all examples; some three minutes
+properties: setup ## properties of what the engine answers, on all examples; some six minutes
 	DEEP_PROPERTIES=1 $(PYTEST) --timeout 1800 -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)
 
 .PHONY: lint

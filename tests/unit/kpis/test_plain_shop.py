@@ -20,7 +20,8 @@ from tests.unit.kpis.test_view_kpis import RECORDS, Shop
 
 ZONE = "Europe/Berlin"
 CATALOGUE = load_catalogue()
-SEEDS = range(40 if DEEP else 1)
+SEEDS = range(24 if DEEP else 1)
+pytestmark = pytest.mark.hypothesis  # `make properties` looks for it
 
 
 def corrected(random: Random, event: Event) -> Event:
