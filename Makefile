@@ -41,7 +41,7 @@ blackbox: setup chromium ## whole services, killed, flooded and attacked, and th
 
 # `make test` tries these on a fifth of the examples: one that asks the engine takes up to two seconds.
 .PHONY: properties
-properties: setup ## properties of what the engine answers, on all examples; some six minutes
+properties: setup ## properties of what the engine answers, on all examples; some three minutes
 	DEEP_PROPERTIES=1 $(PYTEST) --timeout 1800 -m hypothesis $$(grep -rl --include='test_*.py' 'tests.support.examples' tests)
 
 .PHONY: lint

@@ -276,7 +276,7 @@ class StandIn:
     def _act(
         self, action: str, principal: Principal, target: str, reason: str, key: str, after: TargetState
     ) -> ActionOutcome:
-        if not self.gate.wait(20):
+        if not self.gate.wait(60):
             raise AssertionError("the gate stayed shut")
         self.calls.append((action, principal.name, target, reason, key))
         self.states[target] = after

@@ -114,7 +114,7 @@ def test_a_statement_that_takes_too_long(postgres: Server) -> None:
     began = time.monotonic()
     problem = failure(source(postgres.values["url"], "SELECT 'a' AS name, pg_sleep(30) IS NULL AS depth"), 0.5)
     assert problem.reason is Reason.TIMEOUT
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_server_that_freezes(postgres: Server) -> None:

@@ -99,7 +99,7 @@ def call(rig: Rig, credentials: Any, tenant: str = "shop") -> bytes:
     options = [("grpc.use_local_subchannel_pool", 1)]
     metadata = bearer(tenant) if tenant else ()
     with grpc.secure_channel(f"{HOST}:{rig.collector.grpc_port}", credentials, options) as channel:
-        answer: bytes = channel.unary_unary(TRACES)(BODY, timeout=5, metadata=metadata)
+        answer: bytes = channel.unary_unary(TRACES)(BODY, timeout=30, metadata=metadata)
         return answer
 
 
@@ -126,7 +126,7 @@ def test_nothing_older_than_tls_1_2(world: World, settings: Settings, state: Sta
             context.minimum_version = context.maximum_version = version
             context.set_alpn_protocols(["h2", "http/1.1"])
             with (
-                socket.create_connection((HOST, getattr(rig.collector, port)), timeout=5) as plain,
+                socket.create_connection((HOST, getattr(rig.collector, port)), timeout=30) as plain,
                 context.wrap_socket(plain, server_hostname=HOST) as secure,
             ):
                 return secure.version()
@@ -169,7 +169,7 @@ def test_nobody_can_name_a_certificate_himself(world: World, settings: Settings,
     with serving(world, settings, state, clients=False) as rig:
         context = world.trusting()
         with (
-            socket.create_connection((HOST, rig.collector.http_port), timeout=5) as plain,
+            socket.create_connection((HOST, rig.collector.http_port), timeout=30) as plain,
             context.wrap_socket(plain, server_hostname=HOST) as secure,
         ):
             lines = ["POST /v1/traces HTTP/1.1", "host: x", ":client-certificate: DNS:till.shop.example",
