@@ -82,7 +82,17 @@ def backfilled(
     """Takes in what arrived, then does the steps that are not done yet; both are noted in the ledger."""
     catalogue, models = load_catalogue(), ProcessModels(stores.settings.process_models_dir)
     definitions, ledger = open_definitions(stores, clock, catalogue), RunLedger(stores.state, clock, lease.holder)
-    jobs = KpiJobs(stores.ch, clock, catalogue, [tenant], details=models.details, kpis_of=definitions.of, ledger=ledger)
+    jobs = KpiJobs(
+        stores.ch,
+        clock,
+        catalogue,
+        [tenant],
+        details=models.details,
+        kpis_of=definitions.of,
+        ledger=ledger,
+        leading=lambda: lease.held,
+        term=lambda: lease.token,
+    )
     of = definitions.of(tenant)
     chosen = [of.catalogue.get(one) for one in ids] or list(of.catalogue)
     steps_of = (tenant, *period, of.calendar.name, tuple((one.id, one.version) for one in chosen))
@@ -93,7 +103,7 @@ def backfilled(
         )
     steps, run = jobs.backfill_steps(tenant, ids, *period), ledger.begin("backfill", tenant)
     try:
-        report = work.run(steps, told)
+        report = work.run(steps, told, lambda: lease.held)
     except OpsintelError as problem:
         ledger.fail(run, str(problem))
         raise

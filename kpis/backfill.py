@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select
 
-from core import Clock, InvalidInput
+from core import Clock, Conflict, InvalidInput
 from kpis.run_report import RunReport
 from storage.state.backfill_tables import KPI_BACKFILL_STEPS
 
@@ -76,8 +76,16 @@ class Backfill:
         self._state, self._clock, self._parallel = state, clock, parallel
         self.id = hashlib.sha256(repr(tuple(asked)).encode()).hexdigest()
 
-    def run(self, steps: Sequence[Step], told: Callable[[Progress], None] = lambda _: None) -> RunReport:
-        """Does what is not done yet; raises what the first step that fails raises, after those under way."""
+    def run(
+        self,
+        steps: Sequence[Step],
+        told: Callable[[Progress], None] = lambda _: None,
+        leading: Callable[[], bool] = lambda: True,
+    ) -> RunReport:
+        """Does what is not done yet; raises what the first step that fails raises, after those under way.
+
+        Raises Conflict before a step that somebody else may be doing, for `leading` no longer holds.
+        """
         done = self._done()
         left = [step for step in steps if step.name not in done]
         before, total, count = len(steps) - len(left), RunReport(), len(steps) - len(left)
@@ -88,6 +96,11 @@ class Backfill:
                 running: dict[Future[RunReport], Step] = {}
                 while waiting or running:
                     while waiting and len(running) < self._parallel:
+                        if not leading():
+                            raise Conflict(
+                                f"another process may run the jobs; {count} of {len(steps)} steps are done",
+                                hint="ask for the same again when it does not: it goes on from there",
+                            )
                         step = waiting.pop(0)
                         running[threads.submit(step.work)] = step
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)

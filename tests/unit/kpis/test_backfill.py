@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from core import InvalidInput, ManualClock, StorageError
+from core import Conflict, InvalidInput, ManualClock, StorageError
 from kpis import KpiJobs, RunReport, load_catalogue
 from kpis.backfill import Backfill, Progress, Step, period_slices
 from storage import ClickHouse, StateDb
@@ -110,6 +110,16 @@ def test_killed_it_goes_on_where_it_was(state: StateDb, clock: ManualClock) -> N
     assert (seen[0].before, seen[0].done, seen[-1].done, seen[-1].step, report.rows) == (3, 3, 6, "s5", 3)
     Backfill(state, clock, ("a",), 1).run(steps)
     assert len(done) == 12, "it was whole, so the same question is another backfill"
+
+
+def test_it_begins_no_step_without_its_lease_and_goes_on_later(state: StateDb, clock: ManualClock) -> None:
+    done: list[str] = []
+    steps = [counting(done, f"s{number}") for number in range(4)]
+    with pytest.raises(Conflict, match="2 of 4 steps are done"):
+        Backfill(state, clock, ("led",), 1).run(steps, leading=lambda: len(done) < 2)
+    assert done == ["s0", "s1"]
+    Backfill(state, clock, ("led",), 1).run(steps)
+    assert done == ["s0", "s1", "s2", "s3"]
 
 
 def test_another_question_starts_anew(state: StateDb, clock: ManualClock) -> None:
