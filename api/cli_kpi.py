@@ -16,7 +16,7 @@ import typer
 from api import cli_kpi_backfill, cli_kpi_reports, cli_kpi_value
 from api.cli_data import Tenant, Token, Url, ask
 from api.cli_ops import HERE, Running, show
-from api.cli_tenants import refuse_tenant_of_url, require_tenant
+from api.cli_tenants import refuse_tenant_of_url, stores_of
 from api.cli_times import moment
 from core import (
     DEFAULT_TENANT,
@@ -135,18 +135,17 @@ def _write(
     dimensions: list[str],
     values: list[str],
 ) -> None:
-    from api.composition import open_definitions, open_value, opened_stores
+    from api.composition import open_definitions, open_value
     from api.exporting import export_kpis
     from api.happenings import Happenings
     from control import AuditChain
     from kpis import ProcessModels
 
-    clock, settings = SystemClock(), load_settings()
-    with opened_stores(settings) as stores:
-        require_tenant(stores, tenant)
+    clock = SystemClock()
+    with stores_of(tenant) as stores:
         definitions = open_definitions(stores, clock, load_catalogue())
         value = open_value(stores, clock, definitions.of, AuditChain(stores.state, clock))
-        streams = ProcessModels(settings.process_models_dir).streams
+        streams = ProcessModels(stores.settings.process_models_dir).streams
         happenings = Happenings(stores.ch, stores.state, streams, value.money_notes)
         export_kpis(
             stores.ch, definitions.of(tenant), clock, tenant, kind, out, happenings,

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from api.cli_data import Tenant
-from api.cli_tenants import require_tenant
+from api.cli_tenants import stores_of
 from api.cli_times import moment
-from api.composition import Stores, open_definitions, opened_stores
-from core import DEFAULT_TENANT, Clock, Conflict, InvalidInput, OpsintelError, SystemClock, load_settings
+from api.composition import Stores, open_definitions
+from core import DEFAULT_TENANT, Clock, Conflict, InvalidInput, OpsintelError, SystemClock
 from kpis import KpiJobs, ProcessModels, RunReport, load_catalogue
 from kpis.backfill import MOST_PARALLEL, PARALLEL, Backfill, Progress
 from kpis.run_ledger import RunLedger
@@ -52,7 +52,7 @@ def backfill(
         if not FIRST <= at <= LAST:
             raise InvalidInput(f"{name} is out of range, got {at.isoformat()}", hint="a time of the years 1970 to 2105")
     with (
-        _stores_of(tenant) as stores,
+        stores_of(tenant) as stores,
         _leading(stores, clock) as lease,
         steps_told(Console(stderr=True)) as told,
     ):
@@ -60,13 +60,6 @@ def backfill(
     for problem in (*report.failures, *report.left_out):
         typer.echo(problem, err=True)
     typer.echo(f"{report.buckets:,} buckets computed anew, {report.rows:,} values stored")
-
-
-@contextmanager
-def _stores_of(tenant: str) -> Iterator[Stores]:
-    with opened_stores(load_settings()) as stores:
-        require_tenant(stores, tenant)
-        yield stores
 
 
 def backfilled(

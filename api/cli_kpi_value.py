@@ -12,10 +12,10 @@ import typer
 
 from api.cli_data import Tenant, Token, Url, ask, call
 from api.cli_ops import show
-from api.cli_tenants import refuse_tenant_of_url, require_tenant
+from api.cli_tenants import refuse_tenant_of_url, stores_of
 from api.cli_times import moment
 from api.jsonable import jsonable
-from core import DEFAULT_TENANT, SystemClock, load_settings
+from core import DEFAULT_TENANT, SystemClock
 from kpis.value.answers import Asked
 from kpis.value.service import ValueService
 from kpis.value.words import measure
@@ -217,13 +217,12 @@ def _answer(
 @contextmanager
 def _service(tenant: str) -> Iterator[ValueService]:
     """On the data directory of a stopped service."""
-    from api.composition import open_definitions, open_value, opened_stores
+    from api.composition import open_definitions, open_value
     from control import AuditChain
     from kpis import load_catalogue
 
     clock = SystemClock()
-    with opened_stores(load_settings()) as stores:
-        require_tenant(stores, tenant)
+    with stores_of(tenant) as stores:
         definitions = open_definitions(stores, clock, load_catalogue())
         yield open_value(stores, clock, definitions.of, AuditChain(stores.state, clock))
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from api.closest import closest_first
 from api.composition import Stores
 from api.delivering import tenant_folders
 from api.keys import ApiKeys
-from core import DEFAULT_TENANT, InvalidInput, NotFound, SystemClock
+from core import DEFAULT_TENANT, InvalidInput, NotFound, SystemClock, load_settings
 from storage import load_sql
 
 MOST_NAMED = 20
+
+
+@contextmanager
+def stores_of(tenant: str) -> Iterator[Stores]:
+    """The stores of the data directory; raises as `require_tenant` does."""
+    from api.composition import opened_stores
+
+    with opened_stores(load_settings()) as stores:
+        require_tenant(stores, tenant)
+        yield stores
 
 
 def require_tenant(stores: Stores, tenant: str) -> None:
@@ -29,7 +41,7 @@ def require_tenant(stores: Stores, tenant: str) -> None:
         return
     known.update(name for (name,) in stores.ch.query(load_sql("api", "tenants")).rows)
     if tenant not in known:
-        names = sorted(known, key=lambda one: (-SequenceMatcher(None, tenant[:64], one).ratio(), one))
+        names = closest_first(tenant[:64], sorted(known))
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         raise NotFound(f"there is no tenant {tenant[:64]!r}", hint=f"use {', '.join(names[:MOST_NAMED])}{more}")
 

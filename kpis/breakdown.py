@@ -25,6 +25,7 @@ from kpis.measures import (
     Measure,
     facts_sql,
     measures,
+    moment_of,
     own_parameters,
     parameters,
     second_of,
@@ -208,8 +209,8 @@ def _standing(measure: Measure, statistic: Statistic) -> str:
     """The fact of a subject that had begun at the end of the period: whether it had ended, and how long it stood."""
     until = measure.definition.until
     ended = f"({until}) IS NOT NULL AND {second_of(until)} < {{high:Int64}}"
-    moment = f"intDiv(ifNull(toUnixTimestamp64Nano(toDateTime64({measure.at}, 9, 'UTC')), 0), 1000)"
-    age = f"{{high:Int64}} * {MILLIONTHS} - {moment}"
+    moment = f"toDateTime64({measure.at}, 9, 'UTC')"
+    age = f"{{high:Int64}} * {MILLIONTHS} - {moment_of(moment)}"
     figures = f"toInt64({MILLIONTHS}), toInt64(0)" if statistic == "level" else f"toInt64({age}), toInt64({MILLIONTHS})"
     state = f"multiIf(NOT ({measure.lasts}), 0, {ended}, {ENDED}, {COUNTED})"
     fact = f"(toUInt16(0), {second_of(measure.at)}, toUInt8({state}), {figures})"

@@ -21,6 +21,7 @@ from kpis.measures import (
     OPEN,
     Measure,
     millionths,
+    moment_of,
     own_parameters,
     parameters,
 )
@@ -154,7 +155,7 @@ def _begin_and_end(facts: _Facts, number: int, measure: Measure, columns: _Colum
     at, until = (columns.of(measure, f"toDateTime64({time}, 9, 'UTC')") for time in (measure.at, ends))
     where = f" AND ifNull({columns.holds(measure, measure.where)}, 0)" if measure.where else ""
     lasts = columns.of(measure, f"{_within_time(at)}{where} AND ifNull({until} > {at}, 1)")
-    moment = columns.of(measure, f"toInt64(intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000))")
+    moment = columns.of(measure, f"toInt64({moment_of(at)})")
     facts.add(number, f"toDateTime64({at}, 0, 'UTC')", lasts, str(MILLIONTHS), moment)
     facts.add(
         number, f"toDateTime64({until}, 0, 'UTC')", f"{lasts} AND {until} IS NOT NULL", f"-{MILLIONTHS}", f"-{moment}"

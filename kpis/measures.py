@@ -77,7 +77,7 @@ class Measure:
     def _begin_and_end(self, number: int) -> str:
         """(…, +1, +moment of the beginning) at `at` and (…, -1, -the same) at `until`; neither if the end is first."""
         at, lasts = f"toDateTime64({self.at}, 9, 'UTC')", self.lasts
-        moment = f"intDiv(ifNull(toUnixTimestamp64Nano({at}), 0), 1000)"
+        moment = moment_of(at)
 
         def fact(time: str, counted: str, sign: str) -> str:
             return (
@@ -90,12 +90,12 @@ class Measure:
         return own_parameters(self.definition, both)
 
     def _fact(self, number: int) -> str:
-        reasons = [f"ifNull(toBool({one.when}), 0), {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
-        opened = [f"ifNull(toBool({self.open}), 0), {OPEN}"] if self.open else []
+        reasons = [f"{_holds(one.when)}, {LEFT_OUT + place}" for place, one in enumerate(self.excluded)]
+        opened = [f"{_holds(self.open)}, {OPEN}"] if self.open else []
         unknown = " OR ".join(_unknown(f"toFloat64({part})") for part in (self.numerator, self.denominator))
         state = ", ".join(
             [
-                f"({self.at}) IS NULL OR NOT ifNull(toBool({self.where or 'true'}), 0), 0",
+                f"({self.at}) IS NULL OR NOT {_holds(self.where or 'true')}, 0",
                 *reasons,
                 *opened,
                 f"{unknown}, {LEFT_OUT + len(self.excluded)}",
@@ -157,6 +157,11 @@ def facts_sql(chosen: Sequence[Measure]) -> str:
 def second_of(time: str) -> str:
     """The second of a time, 0 where there is none; of any year that the engine knows, not only of those of buckets."""
     return f"ifNull(toUnixTimestamp64Second(toDateTime64({time}, 0, 'UTC')), 0)"
+
+
+def moment_of(time: str) -> str:
+    """The microsecond of a time of nanoseconds, 0 where there is none."""
+    return f"intDiv(ifNull(toUnixTimestamp64Nano({time}), 0), 1000)"
 
 
 def _in_time(second: str) -> str:

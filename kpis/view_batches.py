@@ -30,8 +30,8 @@ FILLING = LIMITS | {"optimize_functions_to_subcolumns": 0}
 
 
 @dataclass(frozen=True)
-class Apart:
-    """The tables of one who runs the jobs.
+class StagingTables:
+    """The tables in which one who runs the jobs puts events and rows aside.
 
     term: the number of the holding of the lease. Each has other tables than the one before: who lost the lease without
     knowing it may be in the middle of a statement.
@@ -56,10 +56,10 @@ class Apart:
 class Batches:
     """The batches of a run; who asks for more than there are waits."""
 
-    def __init__(self, ch: ClickHouse, apart: Apart) -> None:
+    def __init__(self, ch: ClickHouse, staging: StagingTables) -> None:
         self._ch = ch
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for table in apart.batches:
+        for table in staging.batches:
             self._free.put(table)
 
     @contextmanager

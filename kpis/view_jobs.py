@@ -34,7 +34,7 @@ from kpis.currencies import CURRENCIES
 from kpis.limits import AT_ONCE, LIMITS
 from kpis.measures import Measure
 from kpis.partials import Change, together
-from kpis.view_batches import Apart, Batches, news
+from kpis.view_batches import Batches, StagingTables, news
 from kpis.view_rows import ViewRows
 from kpis.views import RECORDS, SOURCE, SOURCES, VIEWS, Details, Source, View, model
 from storage import load_sql
@@ -104,7 +104,7 @@ class ViewJobs:
         self._stopping = threading.Event()
         self._currency = ""
         self._next, self._begun = _Mark(BEGUN, EPOCH, {}), 0
-        self._batches = Batches(ch, Apart())
+        self._batches = Batches(ch, StagingTables())
         self._turn = threading.BoundedSemaphore(AT_ONCE)
         """Of those who make rows of both sources' cases at the same time."""
         self.rows = ViewRows(ch, clock)
@@ -131,8 +131,8 @@ class ViewJobs:
         mark = self._mark(tenant)
         self._begun = mark.version if mark else 0
         self.rows.begin(self._begun)
-        self.rows.told, self._currency, self.rows.apart = self._details(), currency, Apart(self._term())
-        self._batches = Batches(self._ch, self.rows.apart)
+        self.rows.told, self._currency, self.rows.staging = self._details(), currency, StagingTables(self._term())
+        self._batches = Batches(self._ch, self.rows.staging)
         number = model(self.rows.told, currency)
         fresh = everything or mark is None or mark.model != number or mark.through < now - NOTED
         # The engine's clock may have been set back since the mark was written.
@@ -159,7 +159,7 @@ class ViewJobs:
         """What the last run took in need not be taken in again."""
         self._set_mark(tenant, self._next)
 
-    def still_alone(self, tenant: str) -> None:
+    def ensure_not_superseded(self, tenant: str) -> None:
         """Raises StorageError when another process has begun a run of the tenant since this one began."""
         mark = self._mark(tenant)
         if mark and mark.version != self._begun:

@@ -17,7 +17,7 @@ from kpis.facts import VANISHED, facts_parameters, facts_select
 from kpis.limits import FEW, LIMITS, beside_others
 from kpis.measures import Measure
 from kpis.partials import Key, Sums
-from kpis.view_batches import Apart
+from kpis.view_batches import StagingTables
 from kpis.views import Details, View
 from storage import load_sql
 
@@ -37,14 +37,14 @@ APART = 1 << 32
 
 
 class ViewRows:
-    """Makes rows of views. `told`, `apart` and `recent` are set by each run."""
+    """Makes rows of views. `told`, `staging` and `recent` are set by each run."""
 
     def __init__(self, ch: ClickHouse, clock: Clock) -> None:
         self._ch, self._clock = ch, clock
         self._lock, self._version = threading.Lock(), 0
         self._columns: dict[str, list[str]] = {}
         self.told: Details = {}
-        self.apart, self.began = Apart(), EPOCH
+        self.staging, self.began = StagingTables(), EPOCH
         self.recent = 0
         """The second from which on sums of minutes are kept; `began` is when the run began, later than all before."""
 
@@ -86,7 +86,7 @@ class ViewRows:
     ) -> dict[Key, Sums]:
         """Makes the rows of the cases in the batch; by how much the sums of the measures change."""
         selection = f"(Stream, CaseId) IN (SELECT Stream, CaseId FROM {batch})"
-        made = self.apart.made(view.name)
+        made = self.staging.made(view.name)
         self._ch.command(f"TRUNCATE TABLE {made}")  # of a process that died
         version = self._make(view, made, batch, selection, {**params, "began": 0}, FEW)
         changes, vanished = self._changes(view, made, measures, selection, params, tz)

@@ -96,7 +96,7 @@ class ViewValues:
         done = RunReport(left_out=tuple(self._refused.values()), through=changed.through)
         new = self._chosen(self._measures.keys() - complete)
         if new or changed.cases:
-            self._views.still_alone(tenant)
+            self._views.ensure_not_superseded(tenant)
         if new:
             done += self._add_up(tenant, new, changed.through)
         if changes:

@@ -4,12 +4,12 @@ the answer is to another question than the one that was meant."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from api.closest import closest_first
 from core import InvalidInput
 
 SHOWN = 40
@@ -46,5 +46,4 @@ def _use(name: str, known: list[str]) -> str:
     """The known ones, the most alike first."""
     if not known:
         return "this address takes no parameters"
-    wanted = name[:SHOWN].lower()
-    return f"use {', '.join(sorted(known, key=lambda one: -SequenceMatcher(None, wanted, one).ratio()))}"
+    return f"use {', '.join(closest_first(name[:SHOWN].lower(), known))}"

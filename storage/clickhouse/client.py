@@ -90,14 +90,23 @@ class ClickHouse:
     """Thread-safe access to one database. Raises core.errors.StorageError and its kin, never a foreign error."""
 
     def __init__(
-        self, dsn: str, database: str, *, threads: int = 2, inserts: int = 2, timeouts: Timeouts | None = None
+        self,
+        dsn: str,
+        database: str,
+        *,
+        threads: int = 2,
+        inserts: int = 2,
+        timeouts: Timeouts | None = None,
+        session: Mapping[str, Any] | None = None,
     ) -> None:
-        """`threads`: of one query; `inserts`: how many may be under way at once; `timeouts`: towards a server.
+        """`threads`: of one query; `inserts`: how many may be under way at once; `timeouts`: towards a server;
+        `session`: settings of all statements beside SESSION_SETTINGS.
 
         Raises StoreUnavailable, or ConfigurationError for a server that is too old or refuses the credentials.
         """
         self.database, self.embedded = database, dsn.startswith("chdb:")
         self._dsn, self.threads, self._timeouts = dsn, threads, timeouts or Timeouts()
+        self._session = SESSION_SETTINGS | dict(session or {})
         self._schemas = self._schema_settings()
         self._closed = threading.Event()
         self._handles: list[Client] = []
@@ -153,7 +162,7 @@ class ClickHouse:
         return found
 
     def _open(self, database: str) -> Client:
-        settings = SESSION_SETTINGS | {"max_threads": self.threads}
+        settings = self._session | {"max_threads": self.threads}
         remote: dict[str, Any] = {}
         if not self.embedded:
             remote = {"connect_timeout": self._timeouts.connect_s, "send_receive_timeout": self._timeouts.answer_s}
@@ -267,8 +276,11 @@ class ClickHouse:
                 handle.close()
 
 
-def open_clickhouse(settings: Settings) -> ClickHouse:
-    """Opens the store that the settings name; raises StoreUnavailable when it cannot be reached."""
+def open_clickhouse(settings: Settings, session: Mapping[str, Any] | None = None) -> ClickHouse:
+    """Opens the store that the settings name; raises StoreUnavailable when it cannot be reached.
+
+    session: settings of all statements beside its own.
+    """
     if settings.embedded:
         (settings.data_dir.absolute() / "clickhouse").parent.mkdir(parents=True, exist_ok=True)
     return ClickHouse(
@@ -277,6 +289,7 @@ def open_clickhouse(settings: Settings) -> ClickHouse:
         threads=settings.clickhouse_threads,
         inserts=settings.writers + 1,  # one for rows that are no telemetry
         timeouts=Timeouts(settings.clickhouse_connect_timeout_s, settings.clickhouse_answer_timeout_s),
+        session=session,
     )
 
 

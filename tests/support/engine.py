@@ -11,7 +11,6 @@ from pathlib import Path
 
 from core import load_settings
 from storage import ClickHouse, open_clickhouse
-from storage.clickhouse.client import SESSION_SETTINGS
 from tests.support.examples import DEEP
 
 MEMORY = Path("/dev/shm")
@@ -29,15 +28,7 @@ def open_for_tests(folder: Path) -> ClickHouse:
     It runs statements without compiling them, but for `make properties`. Services of `make blackbox` and every other
     process that a test starts run it as users have it.
     """
-    own = {name: SESSION_SETTINGS[name] for name in AS_WRITTEN if name in SESSION_SETTINGS}
-    if not DEEP:
-        SESSION_SETTINGS.update(AS_WRITTEN)
-    try:
-        return open_clickhouse(load_settings(data_dir=folder))
-    finally:
-        for name in AS_WRITTEN:
-            SESSION_SETTINGS.pop(name, None)
-        SESSION_SETTINGS.update(own)
+    return open_clickhouse(load_settings(data_dir=folder), {} if DEEP else AS_WRITTEN)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api import cli_kpi_backfill, composition
+from api import composition
 from api.cli import app
 from api.cli_tenants import require_tenant
 from api.composition import Stores
@@ -54,7 +54,6 @@ def opened(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
         yield stores
 
     monkeypatch.setattr(composition, "opened_stores", found)
-    monkeypatch.setattr(cli_kpi_backfill, "opened_stores", found)
 
 
 @pytest.mark.usefixtures("opened")

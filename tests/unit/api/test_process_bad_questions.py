@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -79,14 +78,6 @@ def odd_cases() -> list[dict[str, Any]]:
             *([record(case, "delivered", began + (number + 9) * hour)] if number % 3 else []),
         ]
     return rows
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _three_moments() -> Iterator[None]:
-    """The back-test looks at eight moments, half a second each; what it says of odd cases does not depend on that."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["kpis.process.calibration"], "MOMENTS", 3)
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

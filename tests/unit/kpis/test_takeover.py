@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from core import ManualClock
-from core.errors import LimitExceeded, QueryRejected
+from core.errors import LimitExceeded, OpsintelError, QueryRejected
 from kpis import Catalogue, KpiJobs, TenantKpis, load_catalogue
 from kpis.periods import Calendar
 from storage import ClickHouse
@@ -53,6 +53,16 @@ def another(shop: Shop, *ids: str, seen: Callable[[str], None] = lambda _: None,
 
 def arrives(shop: Shop, *events: Event, segment: int) -> None:
     load_events(shop.ch, shop.tenant, events, shop.clock.now(), segment=segment)
+
+
+def failing_to_add_up(errors: list[OpsintelError]) -> Callable[[str], None]:
+    """Raises the first of these, while there is one, for the statement that adds up all facts of a view."""
+
+    def seen(sql: str) -> None:
+        if "All facts of a view" in sql and errors:
+            raise errors[0]
+
+    return seen
 
 
 def settle(shop: Shop) -> None:
@@ -139,15 +149,11 @@ def test_a_level_that_cannot_be_computed_is_not_told_from_old_sums(clickhouse: C
     shop = Shop(clickhouse, tenant, kpis=("order_backlog",))
     shop.take(order("O1", "2026-04-08T08:00"))
 
-    def seen(sql: str) -> None:
-        if "All facts of a view" in sql and failing:
-            raise QueryRejected("memory limit exceeded")
-
-    failing = True
-    shop.jobs = another(shop, "order_backlog", seen=seen)
+    fails = [QueryRejected("memory limit exceeded")]
+    shop.jobs = another(shop, "order_backlog", seen=failing_to_add_up(fails))
     assert shop.jobs.recompute_all().left_out
     before = shop.value("order_backlog", "all", "2026-04-10T00:00")
-    failing = False
+    fails.clear()
     shop.clock.advance(3_600)
     shop.take(order("O2", "2026-04-08T08:00"))
     after = shop.value("order_backlog", "all", "2026-04-10T00:00")
@@ -181,14 +187,10 @@ def test_a_limit_that_passes_leaves_a_definition_out_of_one_run_only(clickhouse:
     shop = Shop(clickhouse, tenant, kpis=("orders_placed",))
     shop.take(order("O1", "2026-03-02T08:00"))
 
-    def seen(sql: str) -> None:
-        if "All facts of a view" in sql and failing:
-            raise LimitExceeded("memory limit exceeded")
-
-    failing = True
-    shop.jobs = another(shop, "orders_placed", seen=seen)
+    fails = [LimitExceeded("memory limit exceeded")]
+    shop.jobs = another(shop, "orders_placed", seen=failing_to_add_up(fails))
     (said,) = shop.jobs.recompute_all().left_out
     assert said == "orders_placed: left out of this run: memory limit exceeded"
-    failing = False
+    fails.clear()
     shop.take(order("O2", "2026-03-02T08:00"))
     assert shop.told("orders_placed", "", DAY) == (2, 2, 0, 0)

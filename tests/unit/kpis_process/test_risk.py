@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,12 +36,6 @@ SEGMENTS = itertools.count(1_000_000)
 @pytest.fixture
 def jobs(clickhouse: ClickHouse) -> CaseJobs:
     return CaseJobs(clickhouse, SystemClock(), lambda: STREAMS)
-
-
-@pytest.fixture(autouse=True)
-def _three_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A correction is learned at eight moments, half a second each; here it matters that, not how well, it is."""
-    monkeypatch.setattr(sys.modules["kpis.process.calibration"], "MOMENTS", 3)
 
 
 def at(seconds: float) -> datetime:
