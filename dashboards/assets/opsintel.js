@@ -142,7 +142,7 @@
   document.addEventListener("pointerup", function (event) { letGo(event.target); });
   document.addEventListener("pointercancel", function () { held.pressed = null; });
   document.addEventListener("keydown", function (event) {
-    if (event.key === " " && !event.repeat) { press(document.activeElement); }
+    if (event.key === " " && !event.repeat) { press(event.target.closest("button")); }  // on a link it scrolls
   });
   document.addEventListener("keyup", function (event) {
     if (event.key === " ") { letGo(document.activeElement); }

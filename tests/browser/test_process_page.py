@@ -285,6 +285,17 @@ def test_no_key_can_be_pressed_between_what_was_in_focus_and_what_replaces_it(wa
     assert page.evaluate("window.inFocus") == "variant 22"
 
 
+def test_space_scrolls_on_a_link_even_if_it_is_replaced_meanwhile(watched: Watched) -> None:
+    page = opened(watched)
+    page.locator("[data-key='variant 22']").focus()
+    page.evaluate(IN_FOCUS_ONCE_REPLACED)
+    page.keyboard.down("Space")
+    page.get_by_label("Refresh now").dispatch_event("click")
+    assert page.evaluate("window.inFocus") == "variant 22"
+    page.keyboard.up("Space")
+    expect(page).to_have_url(re.compile(r"/process$"))
+
+
 def test_the_table_stays_open_through_a_refresh(watched: Watched) -> None:
     page = opened(watched)
     page.get_by_text("The same as a table").click()
